@@ -1,0 +1,21 @@
+"""One figure style for the whole book: colours by method, seed bands, truth lines, image grids.
+
+Call `use_book_style` once, in a chapter's imports cell. Everything else takes plain matplotlib
+axes, so that a figure stays ordinary matplotlib code with a few shared pieces.
+"""
+
+from .images import image_grid, image_panels, image_rows
+from .lines import band, label_lines, truth_line
+from .style import COLORS, CYCLE, use_book_style
+
+__all__ = [
+    "COLORS",
+    "CYCLE",
+    "band",
+    "image_grid",
+    "image_panels",
+    "image_rows",
+    "label_lines",
+    "truth_line",
+    "use_book_style",
+]
