@@ -1,0 +1,15 @@
+"""Entropy: estimators, and laws of known entropy to hold them against."""
+
+from eae_core.entropy.knn import (
+    DuplicatePointsError,
+    knn_entropy,
+    standard_normal_entropy,
+    unit_ball_log_volume,
+)
+
+__all__ = [
+    "DuplicatePointsError",
+    "knn_entropy",
+    "standard_normal_entropy",
+    "unit_ball_log_volume",
+]
