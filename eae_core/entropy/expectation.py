@@ -1,0 +1,67 @@
+"""What the nearest-neighbour estimator returns on average for a Gaussian: exact, no sampling.
+
+A measured bias needs many draws and ends where n x n distances become too many. The mean over all
+samples is a double integral instead, so that it is known to many digits at any n.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special, stats
+
+from eae_core.entropy.knn import unit_ball_log_volume
+
+
+def expected_gaussian_estimate(dimension: int, n: int, k: int = 1) -> float:
+    r"""Mean of ``knn_entropy`` over all samples of n points from N(0, I_d), in nats.
+
+    .. math:: E[\hat H] = d \, E[\log \rho_k] + \log V_d + \psi(n) - \psi(k)
+
+    Given a point z, the ball that reaches to its k-th neighbour holds a share P of the law with
+    :math:`P \sim \mathrm{Beta}(k, n - k)`, and :math:`\rho_k^2` is the P-quantile of the noncentral
+    chi-square law with d degrees of freedom and noncentrality :math:`|z|^2 \sim \chi^2_d`. The mean
+    over z and P is taken by two trapezoid sums, both over a whole line, where they converge faster
+    than any power of the step: the result is good to 1e-8 nats relative to finer sums.
+
+    Args:
+        dimension: d.
+        n: number of points; any size, also one that no computer could search (up to about 1e15).
+        k: which neighbour.
+
+    Returns:
+        The mean estimate; subtract ``gaussian_entropy_bound(d)`` for the bias.
+
+    Raises:
+        ValueError: dimension < 1, or k outside 1..n-1.
+
+    Example:
+        >>> from eae_core.entropy import gaussian_entropy_bound
+        >>> round(expected_gaussian_estimate(64, 100) - gaussian_entropy_bound(64), 2)
+        10.93
+    """
+    if not 1 <= k < n:
+        raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
+    d, log_volume = dimension, unit_ball_log_volume(dimension)
+    squared_norm, norm_weight = _squared_norms(d)
+    mass, mass_weight = _ball_masses(n, k)
+    squared_rho = stats.ncx2.ppf(mass, d, squared_norm[:, None])  # norms x masses
+    mean_log_rho = norm_weight @ (0.5 * np.log(squared_rho)) @ mass_weight
+    return float(d * mean_log_rho + log_volume + special.digamma(n) - special.digamma(k))
+
+
+def _squared_norms(d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for |z|^2 ~ chi^2_d, as a function of a standard normal score."""
+    score = np.linspace(-9.0, 9.0, 61)
+    lower = stats.chi2.ppf(stats.norm.cdf(score), d)
+    upper = stats.chi2.isf(stats.norm.sf(score), d)  # the tails need their own function each
+    weight = stats.norm.pdf(score)
+    return np.where(score < 0, lower, upper), weight / weight.sum()
+
+
+def _ball_masses(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for P ~ Beta(k, n - k), as a function of its logit."""
+    low = float(special.betaincinv(k, n - k, 1e-15))
+    high = min(float(special.betainccinv(k, n - k, 1e-15)), 1 - 2**-53)  # 1 has no logit
+    logit = np.linspace(special.logit(low), special.logit(high), 241)
+    log_weight = k * special.log_expit(logit) + (n - k) * special.log_expit(-logit)
+    return special.expit(logit), special.softmax(log_weight)
