@@ -3,13 +3,13 @@
 from eae_core.entropy.knn import (
     DuplicatePointsError,
     knn_entropy,
-    standard_normal_entropy,
+    gaussian_entropy_bound,
     unit_ball_log_volume,
 )
 
 __all__ = [
     "DuplicatePointsError",
     "knn_entropy",
-    "standard_normal_entropy",
+    "gaussian_entropy_bound",
     "unit_ball_log_volume",
 ]

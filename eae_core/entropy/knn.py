@@ -34,11 +34,11 @@ def unit_ball_log_volume(d: int) -> float:
     return 0.5 * d * math.log(math.pi) - math.lgamma(0.5 * d + 1)
 
 
-def standard_normal_entropy(d: int) -> float:
+def gaussian_entropy_bound(d: int) -> float:
     """Entropy of N(0, I_d) in nats, ``d/2 log(2 pi e)``: the most that unit variances allow.
 
     Example:
-        >>> round(standard_normal_entropy(1), 4)
+        >>> round(gaussian_entropy_bound(1), 4)
         1.4189
     """
     return 0.5 * d * math.log(2 * math.pi * math.e)

@@ -1,0 +1,44 @@
+# Each verb is one or two commands; README shows them for machines without make.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python -m
+INSTALLED = $(VENV)/.installed
+
+export MPLBACKEND = Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book html test refresh bench clean
+
+help:  ## List the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED)  ## Create .venv and install the pinned set of packages
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(RUN) pip install --quiet --constraint constraints.txt --editable ".[book,test]"
+	@touch $@
+
+book: setup  ## Run every chapter at quick size on embedded data, then build the book
+	$(RUN) eae_core book
+
+html: setup  ## Build the book from the committed notebooks, without running them
+	$(RUN) eae_core book --committed
+
+test: setup  ## Lint, types, unit tests, doctests, quick chapters, the page, committed outputs
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) pytest --numprocesses 2 --dist loadfile
+	$(RUN) pytest --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+refresh: setup  ## Run every chapter at its written size and renew the committed outputs
+	$(RUN) eae_core refresh
+
+bench: setup  ## Measure speed beside other implementations; renews data/results/benchmarks
+	for script in benchmarks/*.py; do $(VENV)/bin/python "$$script" || exit 1; done
+
+clean:  ## Remove what the verbs made, but neither data nor records
+	rm -rf $(VENV) _build _runs .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,205 @@
+"""The estimator: its formula, its laws, its gradient, and what it refuses."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import digamma
+
+from eae_core import knn_entropy
+from eae_core.entropy import DuplicatePointsError, gaussian_entropy_bound, unit_ball_log_volume
+
+
+def normal(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def by_definition(z: torch.Tensor, k: int) -> torch.Tensor:
+    """The formula over the full, differentiable distance matrix."""
+    n, d = z.shape
+    squares = (z[:, None] - z[None]).square().sum(-1)
+    squares = squares.masked_fill(torch.eye(n, dtype=torch.bool), torch.inf)
+    rho = squares.kthvalue(k, dim=1).values.sqrt()
+    return d * rho.log().mean() + unit_ball_log_volume(d) + float(digamma(n) - digamma(k))
+
+
+@pytest.mark.parametrize(("d", "volume"), [(1, 2.0), (2, math.pi), (3, 4 * math.pi / 3)])
+def test_unit_ball_volume(d, volume):
+    assert unit_ball_log_volume(d) == pytest.approx(math.log(volume), rel=1e-14)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("d", [1, 3, 16, 70])
+def test_equals_the_formula(k, d):
+    z = normal(60, d)
+    torch.testing.assert_close(knn_entropy(z, k), by_definition(z, k), rtol=1e-12, atol=1e-12)
+
+
+def test_local_terms_average_to_the_estimate():
+    z = normal(50, 4)
+    local = knn_entropy(z, 3, reduction="none")
+    assert local.shape == (50,)
+    torch.testing.assert_close(local.mean(), knn_entropy(z, 3))
+
+
+def test_log_correction_is_the_first_published_form():
+    z = normal(100, 5)
+    difference = knn_entropy(z) - knn_entropy(z, correction="log")
+    assert difference.item() == pytest.approx(float(digamma(100)) - math.log(99), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_gradient_is_that_of_the_full_matrix(k):
+    z = normal(30, 3).requires_grad_()
+    (expected,) = torch.autograd.grad(by_definition(z, k), z)
+    (gradient,) = torch.autograd.grad(knn_entropy(z, k), z)
+    torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["direct", "blocked", "kdtree"])
+def test_gradcheck(engine):
+    z = normal(12, 3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: knn_entropy(z, 2, engine=engine), z)
+    assert torch.autograd.gradcheck(lambda z: knn_entropy(z, reduction="none", engine=engine), z)
+
+
+@pytest.mark.parametrize("block_size", [1, 7, 50, 1000])
+def test_block_size_does_not_matter(block_size):
+    z = normal(50, 20, dtype=torch.float32)
+    for engine in ("direct", "blocked"):
+        value = knn_entropy(z, 2, engine=engine, block_size=block_size)
+        assert value.item() == knn_entropy(z, 2, engine="direct").item()
+
+
+samples = st.builds(normal, n=st.integers(6, 40), d=st.integers(1, 12), seed=st.integers(0, 2**31))
+
+
+@settings(max_examples=40, deadline=None)
+@given(z=samples, k=st.integers(1, 4), a=st.floats(0.01, 100), shift=st.floats(-50, 50))
+def test_laws(z, k, a, shift):
+    """Shift changes nothing, scale adds d log a, rotation and permutation change nothing."""
+    n, d = z.shape
+    value = knn_entropy(z, k)
+    rotation = torch.linalg.qr(normal(d, d, seed=1))[0]
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(n))
+    # Rounding of coordinates up to 50 (4e-15 absolute) over distances of at least about 1e-5,
+    # where d = 1 has its closest pairs: relative 1e-9 at worst,
+    # an absolute 1e-9 in log rho.
+    torch.testing.assert_close(knn_entropy(z + shift, k), value, rtol=0, atol=1e-7)
+    torch.testing.assert_close(
+        knn_entropy(a * z, k), value + d * math.log(a), rtol=1e-10, atol=1e-7
+    )
+    torch.testing.assert_close(knn_entropy(z @ rotation, k), value, rtol=0, atol=1e-7)
+    torch.testing.assert_close(knn_entropy(z[order], k), value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_lifted(dtype):
+    z = normal(200, 8).to(dtype)
+    value = knn_entropy(z)
+    assert value.dtype == torch.float32
+    assert value.item() == knn_entropy(z.float()).item()
+
+
+def test_autocast_does_not_reach_the_estimator():
+    z = normal(600, 32, dtype=torch.float32)  # the matrix-product engine
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = knn_entropy(z, engine="blocked")
+    assert inside.item() == knn_entropy(z, engine="direct").item()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4])
+def test_near_duplicates_keep_their_distance(offset):
+    """Points 2^-10 apart at an offset of 1e4: an expanded square in float32 would see zero."""
+    z = normal(600, 16, dtype=torch.float32).mul_(64).round_().div_(64) + offset
+    z[1] = z[0]
+    z[1, 0] += 2**-10
+    local = knn_entropy(z, reduction="none", engine="blocked")
+    expected = 16 * math.log(2**-10) + unit_ball_log_volume(16) + float(digamma(600) - digamma(1))
+    assert local[0].item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_duplicates_are_counted_with_a_remedy():
+    z = normal(20, 2)
+    z[3] = z[4] = z[5]
+    with pytest.raises(DuplicatePointsError, match=r"3 of 20 points coincide.*unique.*floor"):
+        knn_entropy(z)
+    assert knn_entropy(z, 3).isfinite()  # the third neighbour is another point
+
+
+def test_floor_replaces_small_distances_and_stops_their_gradient():
+    z = normal(20, 2).requires_grad_()
+    doubled = torch.cat([z, z[:1]])
+    local = knn_entropy(doubled, zero="floor", floor=1e-3, reduction="none")
+    offset = unit_ball_log_volume(2) + float(digamma(21) - digamma(1))
+    assert local[0].item() == pytest.approx(2 * math.log(1e-3) + offset)
+    (gradient,) = torch.autograd.grad(local[0] + local[20], z)
+    assert gradient.abs().max() == 0
+
+
+def test_one_dimensional_uniform_spacing():
+    """Points on a grid of step h: H = log h + log 2 + psi(n) - psi(1), by hand."""
+    n, h = 11, 0.25
+    value = knn_entropy(torch.arange(n, dtype=torch.float64)[:, None] * h)
+    harmonic = sum(1 / m for m in range(1, n))  # psi(n) - psi(1)
+    assert value.item() == pytest.approx(math.log(h) + math.log(2) + harmonic)
+
+
+def test_bound_of_the_gaussian():
+    assert gaussian_entropy_bound(16) == pytest.approx(8 * math.log(2 * math.pi * math.e))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_refuses_non_finite(bad):
+    z = normal(10, 2)
+    z[7, 1] = bad
+    with pytest.raises(ValueError, match="1 of 10 rows"):
+        knn_entropy(z)
+
+
+@pytest.mark.parametrize(
+    ("z", "error", "message"),
+    [
+        ([[0.0], [1.0]], TypeError, "torch.as_tensor"),
+        (torch.arange(10)[:, None], TypeError, r"z\.float\(\)"),
+        (torch.zeros(10, 2, dtype=torch.bool), TypeError, "floating"),
+        (torch.zeros(10, 2, dtype=torch.complex64), TypeError, "floating"),
+        (torch.rand(10), ValueError, r"z\[:, None\]"),
+        (torch.rand(4, 5, 2), ValueError, "n x d"),
+        (torch.rand(0, 3), ValueError, "empty"),
+        (torch.rand(5, 0), ValueError, "empty"),
+        (torch.rand(1, 3), ValueError, "n = 1"),
+    ],
+)
+def test_refuses_bad_samples(z, error, message):
+    with pytest.raises(error, match=message):
+        knn_entropy(z)
+
+
+@pytest.mark.parametrize("k", [0, -1, 10, 11])
+def test_refuses_impossible_neighbours(k):
+    with pytest.raises(ValueError, match=r"1\.\.n-1 = 9"):
+        knn_entropy(torch.rand(10, 2), k)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"k": 1.5}, TypeError, "integer"),
+        ({"k": True}, TypeError, "integer"),
+        ({"reduction": "sum"}, ValueError, "mean, none"),
+        ({"zero": "skip"}, ValueError, "raise, floor"),
+        ({"correction": "ln"}, ValueError, "digamma, log"),
+        ({"correction": "log", "k": 2}, ValueError, "k = 1"),
+        ({"zero": "floor"}, ValueError, "floor > 0"),
+        ({"zero": "floor", "floor": 0.0}, ValueError, "floor > 0"),
+        ({"floor": 1e-6}, ValueError, "pass both"),
+        ({"engine": "annoy"}, ValueError, "direct, blocked, kdtree"),
+        ({"block_size": 0}, ValueError, "at least 1"),
+    ],
+)
+def test_refuses_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        knn_entropy(torch.rand(10, 2), **options)
