@@ -1,0 +1,84 @@
+"""The files around the package agree with pyproject.toml and with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pins}
+
+
+@pytest.mark.parametrize(
+    "requirement", [*PROJECT["dependencies"], *EXTRAS["book"], *EXTRAS["test"]]
+)
+def test_every_dependency_is_pinned_within_its_range(requirement):
+    need = Requirement(requirement)
+    version = pinned().get(canonicalize_name(need.name))
+    assert version is not None, f"constraints.txt does not pin {need.name}"
+    assert Version(version) in need.specifier
+
+
+def test_conda_environment_installs_the_same_package():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    plain = [d for d in environment["dependencies"] if isinstance(d, str)]
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    python = Requirement(next(d for d in plain if d.startswith("python")))
+    assert python.specifier == Requirement(f"python{PROJECT['requires-python']}").specifier
+    makefile = (ROOT / "Makefile").read_text()
+    wanted = re.search(r'--editable "(\.\[[\w,]+\])"', makefile)[1]
+    assert pip == ["--constraint constraints.txt", f"--editable {wanted}"]
+    assert plain[1:] == ["pip"], "dependencies belong into pyproject.toml"
+
+
+def test_versions_agree():
+    import eae_core
+
+    assert eae_core.__version__ == PROJECT["version"]
+    assert f"version: {PROJECT['version']}" in (ROOT / "CITATION.cff").read_text()
+    assert f"[{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_make_help_lists_every_verb():
+    makefile = (ROOT / "Makefile").read_text()
+    verbs = set(re.search(r"\.PHONY: (.*)", makefile)[1].split())
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {line.split()[1] for line in printed.stdout.splitlines()} == verbs
+
+
+def test_importing_the_package_is_enough_for_a_stranger():
+    code = "from eae_core import knn_entropy, CodeBatchNorm, build_model"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd="/")
+
+
+def test_no_room_imports_from_a_floor_above():
+    """A module imports from its own floor or from below, as the design has them."""
+    floors = {
+        **dict.fromkeys(("suite",), 4),
+        **dict.fromkeys(("training", "checkpoints", "evaluation"), 3),
+        "models": 2,
+        "entropy": 1,
+        "cli": 5,
+        "__main__": 6,
+        "__init__": 7,
+    }
+    for path in (ROOT / "eae_core").rglob("*.py"):
+        room = path.relative_to(ROOT / "eae_core").parts[0].removesuffix(".py")
+        for imported in re.findall(r"(?:from|import) eae_core\.(\w+)", path.read_text()):
+            if imported != room:
+                above = f"{path.name} of {room} imports {imported}"
+                assert floors.get(imported, 0) <= floors.get(room, 0), above
