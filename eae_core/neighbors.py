@@ -70,9 +70,10 @@ def nearest_neighbors(
         return _kdtree(x, searched, k, exclude_self=y is None)
     search = _direct_block if engine == "direct" else _blocked_block
     rows = block_size or max(1, BLOCK_BYTES // (searched.shape[0] * x.element_size()))
+    own = None if y is not None else torch.arange(len(x), device=x.device)
     parts = [
-        search(x[start : start + rows], searched, k, start if y is None else None)
-        for start in range(0, x.shape[0], rows)
+        search(x[i : i + rows], searched, k, None if own is None else own[i : i + rows])
+        for i in range(0, len(x), rows)
     ]
     return Neighbors(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
@@ -126,15 +127,15 @@ def _as_neighbors(x: Tensor, distances: object, indices: object) -> Neighbors:
     )
 
 
-def _direct_block(x: Tensor, y: Tensor, k: int, own_start: int | None) -> tuple[Tensor, Tensor]:
+def _direct_block(x: Tensor, y: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
     """Distances by subtraction: no cancellation, whatever the offset of the data."""
     distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")  # (rows, m)
-    _mask_self(distances, own_start)
+    _mask_self(distances, own)
     nearest, indices = distances.topk(k, largest=False)
     return nearest[:, -1], indices[:, -1]
 
 
-def _blocked_block(x: Tensor, y: Tensor, k: int, own_start: int | None) -> tuple[Tensor, Tensor]:
+def _blocked_block(x: Tensor, y: Tensor, k: int, own: Tensor | None) -> tuple[Tensor, Tensor]:
     """Rank by |x|^2 - 2 x.y + |y|^2, then settle by subtraction.
 
     Rounding of the expanded square is bounded, so a row is settled when even the bound cannot
@@ -145,8 +146,8 @@ def _blocked_block(x: Tensor, y: Tensor, k: int, own_start: int | None) -> tuple
     xc, yc = x - center, y - center
     x2, y2 = xc.square().sum(1), yc.square().sum(1)  # (rows,), (m,)
     squares = torch.addmm(y2, xc, yc.T, alpha=-2)  # (rows, m), |x|^2 left out: same order
-    _mask_self(squares, own_start)
-    available = y.shape[0] - (own_start is not None)
+    _mask_self(squares, own)
+    available = y.shape[0] - (own is not None)
     wanted = min(k + SPARE_CANDIDATES, available)
     ranked, candidates = squares.topk(wanted, largest=False)  # (rows, wanted), ascending
     exact = (x[:, None, :] - y[candidates]).square().sum(-1).sqrt()  # (rows, wanted)
@@ -155,11 +156,9 @@ def _blocked_block(x: Tensor, y: Tensor, k: int, own_start: int | None) -> tuple
     if wanted < available:
         slack = _rounding_bound(x.dtype, x.shape[1]) * (x2 + y2.max())
         unsure = ranked[:, -1] + x2 - slack <= distances.square()
-        if rows := unsure.nonzero()[:, 0].tolist():
-            for row in rows:
-                start = None if own_start is None else own_start + row
-                distance, index = _direct_block(x[row : row + 1], y, k, start)
-                distances[row], indices[row] = distance[0], index[0]
+        if unsure.any():
+            own = None if own is None else own[unsure]
+            distances[unsure], indices[unsure] = _direct_block(x[unsure], y, k, own)
     return distances, indices
 
 
@@ -168,7 +167,7 @@ def _rounding_bound(dtype: torch.dtype, d: int) -> float:
     return 4 * (d + 8) * torch.finfo(dtype).eps
 
 
-def _mask_self(distances: Tensor, own_start: int | None) -> None:
-    if own_start is not None:
-        rows = torch.arange(distances.shape[0], device=distances.device)
-        distances[rows, own_start + rows] = torch.inf
+def _mask_self(distances: Tensor, own: Tensor | None) -> None:
+    """Put each query point, row own[i] of the searched set, out of its own reach."""
+    if own is not None:
+        distances.scatter_(1, own[:, None], torch.inf)
