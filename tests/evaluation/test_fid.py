@@ -1,0 +1,61 @@
+"""The Frechet distance against closed forms."""
+
+import pytest
+import torch
+
+from eae_core.evaluation import frechet_distance
+
+
+def normal(n: int, p: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(n, p, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def whitened(n: int, p: int) -> torch.Tensor:
+    """A sample whose mean is exactly 0 and whose covariance is exactly the identity."""
+    z = normal(n, p)
+    z = z - z.mean(0)
+    return z @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(z.T))).T
+
+
+def test_of_a_set_and_itself_is_zero():
+    a = normal(200, 10)
+    assert frechet_distance(a, a) == pytest.approx(0, abs=1e-10)
+
+
+def test_diagonal_gaussians():
+    """|m|^2 + sum (s - t)^2 for commuting covariances diag(s^2), diag(t^2)."""
+    z = whitened(50, 3)
+    s, t, m = (
+        torch.tensor(v).double() for v in ([1.0, 2.0, 3.0], [2.0, 2.0, 0.5], [1.0, 0.0, -2.0])
+    )
+    expected = (m.square().sum() + (s - t).square().sum()).item()
+    assert frechet_distance(z * s, z * t + m) == pytest.approx(expected, rel=1e-9)
+
+
+def test_correlated_gaussians_against_a_matrix_root():
+    a, b = normal(80, 4) @ normal(4, 4, 1), normal(90, 4, 2) @ normal(4, 4, 3)
+    ca, cb = torch.cov(a.T), torch.cov(b.T)
+    values = torch.linalg.eigvals(ca @ cb).real.clamp(min=0)  # the product's root has their roots
+    trace = ca.trace() + cb.trace() - 2 * values.sqrt().sum()
+    expected = ((a.mean(0) - b.mean(0)).square().sum() + trace).item()
+    assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
+    assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-8)
+
+
+def test_singular_covariances_stay_finite():
+    a = normal(5, 20)  # five points span four dimensions
+    assert frechet_distance(a, a + 1) == pytest.approx(20, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (torch.rand(5, 3), torch.rand(5, 4), "same p"),
+        (torch.rand(5), torch.rand(5), "n x p"),
+        (torch.rand(1, 3), torch.rand(5, 3), "two rows"),
+        (torch.full((5, 3), torch.nan), torch.rand(5, 3), "NaN"),
+    ],
+)
+def test_refuses(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        frechet_distance(a, b)
