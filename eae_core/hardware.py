@@ -1,0 +1,84 @@
+"""What this machine offers: the device to compute on, its description, its peak memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+
+import torch
+
+
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
+    """The device a name stands for: ``"auto"`` is the GPU if torch sees one, else the CPU.
+
+    Args:
+        name: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Raises:
+        ValueError: another name, or a GPU that is not there.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+        >>> resolve_device("gpu")
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown device 'gpu': choose auto, cpu, cuda or cuda:N
+    """
+    if str(name) == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = str(name).partition(":")
+    if kind == "cpu" and index in ("", "0"):
+        return torch.device("cpu")
+    if kind != "cuda" or not (index == "" or index.isdecimal()):
+        raise ValueError(f"unknown device {str(name)!r}: choose auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(index or 0) >= count:
+        raise ValueError(
+            f"device {str(name)!r} is not here, torch sees {count} GPUs: use cpu or auto"
+        )
+    return torch.device("cuda", int(index) if index else torch.cuda.current_device())
+
+
+def describe_device(device: str | torch.device = "auto") -> str:
+    """The device in words, without the machine's name.
+
+    Example:
+        >>> describe_device("cpu").split(" ", 1)[1].startswith("CPU core")
+        True
+    """
+    device = resolve_device(device)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    # The cores this process may use, which a container often restricts; macOS does not say.
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()})"
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Start a new peak on a GPU; the peak of a process on the CPU cannot be reset."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory used so far, in bytes.
+
+    On a GPU: the most that torch's tensors held there since :func:`reset_peak_memory`. On the CPU:
+    the largest resident set of the whole process since it began, libraries included (0 on Windows,
+    which does not tell).
+
+    Example:
+        >>> peak_memory_bytes(torch.device("cpu")) > 10**6
+        True
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return 0
+    import resource  # not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes, Linux KiB
