@@ -210,7 +210,7 @@ def spherical_t(dimension: int, df: float) -> Law:
     H = (df+d)/2 (psi((df+d)/2) - psi(df/2)) + d/2 log(pi df) + log Gamma(df/2)
     - log Gamma((df+d)/2) nats. Coordinates are uncorrelated but dependent. Drawn one by one: after
     j of them, the next is a Student t with df + j degrees of freedom, of squared scale
-    (df + |z|^2) / (df + j).
+    ``(df + |z|^2) / (df + j)``.
 
     Raises:
         ValueError: dimension < 1, or df not finite or below 0.2.

@@ -58,7 +58,7 @@ def build_networks(
         width: channels of the first convolution, 128 in the papers.
 
     Returns:
-        encoder, from (n, *image_shape) in [0, 1] to (n, d), and decoder, back into [0, 1].
+        encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
 
     Raises:
         ValueError: another shape, or a size below 1.
