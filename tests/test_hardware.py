@@ -1,0 +1,67 @@
+"""Devices, their names and their memory."""
+
+import platform
+import socket
+
+import pytest
+import torch
+
+from eae_core import hardware
+from eae_core.hardware import describe_device, peak_memory_bytes, resolve_device
+
+
+def pretend_gpus(monkeypatch, count):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+
+
+def test_auto_is_the_gpu_if_there_is_one(monkeypatch):
+    pretend_gpus(monkeypatch, 2)
+    assert resolve_device("auto") == torch.device("cuda", 0)
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    assert resolve_device(torch.device("cuda")) == torch.device("cuda", 0)
+    pretend_gpus(monkeypatch, 0)
+    assert resolve_device("auto") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:-1", "cpu:3", "", "cuda:one"])
+def test_an_unknown_device_says_which_there_are(name, monkeypatch):
+    pretend_gpus(monkeypatch, 1)
+    with pytest.raises(ValueError, match="choose auto, cpu, cuda or cuda:N"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:2", 2)])
+def test_a_gpu_that_is_not_there_says_what_to_use(name, count, monkeypatch):
+    pretend_gpus(monkeypatch, count)
+    with pytest.raises(ValueError, match=f"torch sees {count} GPUs: use cpu or auto"):
+        resolve_device(name)
+
+
+def test_descriptions_do_not_name_the_machine(monkeypatch):
+    words = describe_device("cpu")
+    assert words.endswith(f"({platform.machine()})")
+    assert int(words.split()[0]) >= 1
+    assert socket.gethostname() not in words
+    pretend_gpus(monkeypatch, 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA {device.index}")
+    assert describe_device("auto") == "NVIDIA 0"
+
+
+def test_peak_memory_of_the_process_grows_with_what_is_held():
+    cpu = torch.device("cpu")
+    before = peak_memory_bytes(cpu)
+    held = torch.ones(before // 4 + 1)  # as many bytes as the peak so far
+    assert before < peak_memory_bytes(cpu) < 10 * before
+    assert held.sum() > 0
+
+
+def test_peak_memory_on_a_gpu_is_what_torch_counts(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 7)
+    device = torch.device("cuda", 0)
+    hardware.reset_peak_memory(device)
+    assert asked == [device]
+    assert peak_memory_bytes(device) == 7
