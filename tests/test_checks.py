@@ -57,7 +57,7 @@ def test_close_values_hold_up_to_the_tolerance(capsys):
     check_close("log 2", 0.6931, math.log(2), tolerance=1e-4, unit="nats")
     line = capsys.readouterr().out
     assert line == "holds: log 2: value 0.6931 nats, within 0.0001 of value 0.69315\n"
-    with pytest.raises(CheckFailed, match="^fails: log 2"):
+    with pytest.raises(CheckFailed, match=r"^fails: log 2"):
         check_close("log 2", 0.6931, math.log(2), tolerance=1e-5)
 
 

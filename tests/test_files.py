@@ -30,7 +30,8 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, failure):
             temporary.write_text("ne")
             raise failure
 
-    pytest.raises(failure, half_written)
+    with pytest.raises(failure):
+        half_written()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 
@@ -56,7 +57,7 @@ def test_a_full_disk_says_which_file_and_leaves_the_old_one(tmp_path, monkeypatc
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     blocker = tmp_path / "results"
     blocker.write_text("a file")
-    with pytest.raises(FileExistsError, match="cannot write .*results"):
+    with pytest.raises(FileExistsError, match=r"cannot write .*results"):
         check_writable(blocker)
     with (
         pytest.raises(OSError, match=r"cannot write .*a\.txt .*choose a place"),

@@ -108,9 +108,9 @@ def test_a_slash_alone_is_no_path(notes):
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", "Upper", ".hidden", "a/b"])
 def test_names_are_plain_file_names(name):
-    with pytest.raises(RecordError, match="experiment .* must be lower-case"):
+    with pytest.raises(RecordError, match=r"experiment .* must be lower-case"):
         new_record(name, "run", parameters={}, metrics={})
-    with pytest.raises(RecordError, match="run .* must be lower-case"):
+    with pytest.raises(RecordError, match=r"run .* must be lower-case"):
         new_record("experiment", name, parameters={}, metrics={})
 
 
