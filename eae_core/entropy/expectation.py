@@ -62,6 +62,6 @@ def _ball_masses(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for P ~ Beta(k, n - k), as a function of its logit."""
     low = float(special.betaincinv(k, n - k, 1e-15))
     high = min(float(special.betainccinv(k, n - k, 1e-15)), 1 - 2**-53)  # 1 has no logit
-    logit = np.linspace(special.logit(low), special.logit(high), 241)
+    logit = np.linspace(special.logit(low), special.logit(high), 121)
     log_weight = k * special.log_expit(logit) + (n - k) * special.log_expit(-logit)
     return special.expit(logit), special.softmax(log_weight)
