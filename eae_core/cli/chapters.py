@@ -1,0 +1,76 @@
+"""The verbs run, book and refresh."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from eae_core.suite import find_project, load_manifest
+from eae_core.suite.book import build_book, build_committed
+from eae_core.suite.parameters import parse_assignments
+from eae_core.suite.refresh import refresh as refresh_notebooks
+from eae_core.suite.runner import plan
+from eae_core.suite.runner import run as run_chapter
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Execute one chapter and say where its outputs are."""
+    project = find_project(arguments.root)
+    assignments = parse_assignments(arguments.parameter)
+    manifest = load_manifest(project.manifest)
+    planned = plan(
+        manifest,
+        manifest.find(arguments.chapter),
+        profile=arguments.profile,
+        assignments=assignments,
+    )
+    done = run_chapter(project, planned, progress=not arguments.no_progress)
+
+    from eae_core.records import read_record
+    from eae_core.suite.runs_page import spell_bytes, spell_seconds
+
+    record = read_record(done.record)
+    spent = spell_seconds(record.seconds), spell_bytes(record.peak_memory_bytes), record.device
+    print(f"chapter {done.chapter.id}, profile {done.profile}: {', '.join(spent)}")
+    print(f"  notebook: {project.show(done.notebook)}")
+    print(f"  record:   {project.show(done.record)}")
+    return 0
+
+
+def book(arguments: argparse.Namespace) -> int:
+    """Build the book and print the page to open."""
+    began = time.perf_counter()
+    project = find_project(arguments.root)
+    if arguments.committed:
+        built = build_committed(project)
+    else:
+        built = build_book(
+            project,
+            profile=arguments.profile,
+            force=arguments.force,
+            progress=not arguments.no_progress,
+            tell=tell,
+        )
+    what = f"{built.pages} pages" if built.fresh else f"{built.pages} pages, unchanged"
+    print(f"the book is built: {what}, {time.perf_counter() - began:.0f} s")
+    print(f"open {built.page.as_uri()}")
+    return 0
+
+
+def refresh(arguments: argparse.Namespace) -> int:
+    """Renew committed outputs."""
+    project = find_project(arguments.root)
+    runs = refresh_notebooks(
+        project,
+        arguments.chapters,
+        force=arguments.force,
+        progress=not arguments.no_progress,
+        tell=tell,
+    )
+    print(f"renewed {len(runs)} in notebooks/ and data/results/chapters/; look at  git diff --stat")
+    return 0
+
+
+def tell(line: str) -> None:
+    """Print a progress line at once, also into a file or a pipe."""
+    print(line, flush=True)

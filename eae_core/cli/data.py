@@ -1,0 +1,101 @@
+"""The verb data: which data sets there are, whether they are here, whether they are whole."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from eae_core.cli.tools import print_table
+from eae_core.suite.errors import SuiteError, UsageError
+
+if TYPE_CHECKING:
+    from eae_core.data import DatasetInfo
+
+
+def data(arguments: argparse.Namespace) -> int:
+    """List, prepare or check data sets."""
+    if arguments.action == "prepare":
+        return _prepare(arguments.name)
+    if arguments.action == "check":
+        return _check(arguments.name)
+    return _list()
+
+
+def _list() -> int:
+    from eae_core.data import DATASETS, data_root, dataset_info
+
+    rows = [["name", "images of", "shape", "train", "test", "state"]]
+    for info in map(dataset_info, DATASETS):
+        shape = " x ".join(map(str, info.image_shape))
+        title = f"{info.title} ({info.stand_in})" if info.stand_in else info.title
+        counts = [f"{count:,}" for count in _counts(info)]
+        rows.append([info.name, title, shape, *counts, _state(info.name)])
+    print_table(rows)
+    print(f"data folder: {data_root()} (EAE_DATA names another)")
+    return 0
+
+
+def _counts(info: DatasetInfo) -> tuple[int, int]:
+    """Training and test images that are here, where a prepared set holds only some of them."""
+    from eae_core.data import data_root
+    from eae_core.data_prepare import META
+
+    try:
+        arrays = json.loads((data_root() / info.name / META).read_text(encoding="utf-8"))["arrays"]
+        return arrays["train_images"]["shape"][0], arrays["test_images"]["shape"][0]
+    except (OSError, ValueError, LookupError, TypeError):  # absent, or damaged: `check` says so
+        return info.train, info.test
+
+
+def _prepare(name: str) -> int:
+    from eae_core.data import dataset_info, load_images, prepare
+
+    try:
+        info = dataset_info(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if info.embedded:
+        print(f"{name} needs no preparation: it comes with the package")
+        return 0
+    try:
+        folder = prepare(name)
+        counts = [f"{len(load_images(name, split)):,} {split}" for split in ("train", "test")]
+    except (ValueError, OSError) as error:
+        raise SuiteError(str(error)) from error
+    print(f"{name} is ready in {folder}: {', '.join(counts)} images")
+    return 0
+
+
+def _check(name: str | None) -> int:
+    """Compare files with their checksums; sets that are absent fail only if asked for by name."""
+    from eae_core.data import DATASETS, dataset_info, verify
+
+    if name is not None:
+        try:
+            dataset_info(name)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    failures = []
+    for each in [name] if name else DATASETS:
+        state = _state(each)
+        if state == "prepared" or (name and state == "absent"):
+            try:
+                files = verify(each)
+                state = f"whole, {len(files)} arrays as prepared"
+            except (ValueError, OSError) as error:
+                state = "damaged" if state == "prepared" else state
+                failures.append(f"{each}: {error}")
+        print(f"{each}: {state}")
+    if failures:
+        raise SuiteError("\n".join(failures))
+    return 0
+
+
+def _state(name: str) -> str:
+    from eae_core.data import data_root, dataset_info
+    from eae_core.data_prepare import is_prepared
+
+    if dataset_info(name).embedded:
+        return "comes with the package"
+    return "prepared" if is_prepared(data_root() / name) else "absent"

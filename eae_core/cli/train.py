@@ -1,0 +1,178 @@
+"""The verb train: one model on one data set, with a record, a checkpoint and a sheet of samples."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eae_core.suite.errors import SuiteError, UsageError, nearest
+from eae_core.suite.project import Project, find_project
+from eae_core.suite.runner import RECORD, fresh_folder
+
+if TYPE_CHECKING:
+    from eae_core.data import ImageSet
+    from eae_core.models import Autoencoder, ModelOptions
+    from eae_core.training import History, TrainOptions
+
+CHECKPOINT = "model.safetensors"
+SAMPLES = "samples.png"
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
+    import torch
+
+    from eae_core.data import load_images
+    from eae_core.models import build_model
+    from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit
+
+    model_options = _model_options(arguments)
+    try:
+        options = TrainOptions(
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            learning_rate=arguments.learning_rate,
+            seed=arguments.seed,
+            device=arguments.device,
+            precision=arguments.precision,
+            progress=not arguments.no_progress,
+        )
+        images = load_images(arguments.dataset, "train", limit=arguments.limit)
+        torch.manual_seed(arguments.seed)  # the first weights
+        model = build_model(
+            arguments.model,
+            images.image_shape,
+            arguments.latent_dim,
+            width=arguments.width,
+            options=model_options,
+        )
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    folder = _output_folder(arguments)
+    try:
+        history = fit(
+            model, images, options, checkpoint=folder / CHECKPOINT, resume=arguments.resume
+        )
+    except ValueError as error:  # sizes that do not fit together, found before the first step
+        raise UsageError(str(error)) from error
+    except (TrainingDiverged, CheckpointError, OSError) as error:
+        raise SuiteError(str(error)) from error
+    if history.interrupted:
+        raise KeyboardInterrupt(
+            f"stopped; go on with the same words and  --resume --output {folder}"
+        )
+    _write_samples(model, images, options, folder / SAMPLES)
+    _write_record(arguments, model, images, history, folder / RECORD)
+    last = ", ".join(
+        f"{term} {value:.4g}"
+        for term, value in history.epochs[-1].items()
+        if term not in ("epoch", "seconds")
+    )
+    print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
+    print(f"left in {folder}: {RECORD}, {CHECKPOINT}, {SAMPLES}")
+    return 0
+
+
+def _model_options(arguments: argparse.Namespace) -> ModelOptions:
+    """The model's own options; one that the model does not have is an error."""
+    from eae_core.models import MODELS, AEOptions, EAEOptions
+
+    name = arguments.model
+    if name not in MODELS:
+        raise UsageError(f"there is no model {name!r}; {nearest(name, MODELS)}")
+    entropic = {"entropy_weight": arguments.entropy_weight, "k": arguments.k}
+    given = {key: value for key, value in entropic.items() if value is not None}
+    if name == "ae":
+        if given:
+            flag = next(iter(given)).replace("_", "-")
+            raise UsageError(f"an ae has no entropy term, so no --{flag}; use --model eae")
+        return AEOptions(normalize_code=arguments.normalize_code)
+    if arguments.normalize_code:
+        raise UsageError("the code of an eae is always normalised: leave out --normalize-code")
+    try:
+        return EAEOptions(**given)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _output_folder(arguments: argparse.Namespace) -> Path:
+    """The folder to write to, which must not hold another run that would be lost."""
+    folder: Path | None = arguments.output
+    if folder is None:
+        if arguments.resume:
+            raise UsageError("--resume goes on with the run in a folder: name it with --output")
+        try:
+            project = find_project()
+        except UsageError:  # installed without the book: beside wherever we are
+            project = Project(Path.cwd())
+        return fresh_folder(project, f"train-{arguments.dataset}-{arguments.model}")
+    started, finished = (folder / CHECKPOINT).exists(), (folder / RECORD).exists()
+    if arguments.resume and not started:
+        raise UsageError(f"there is no run in {folder} to resume: leave out --resume")
+    if (started or finished) and not arguments.resume:
+        state = "a finished run" if finished else "an interrupted run"
+        raise UsageError(
+            f"{folder} holds {state}: name another folder, or go on with --resume "
+            "(more --epochs train a finished one longer)"
+        )
+    return folder
+
+
+def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, path: Path) -> None:
+    """A sheet of images decoded from N(0, I)."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from eae_core.evaluation.codes import sample_images
+    from eae_core.files import replacing
+    from eae_core.plotting import image_grid, use_book_style
+
+    use_book_style()
+    what = f"{images.name} ({images.stand_in})" if images.stand_in else images.name
+    axes = image_grid(
+        sample_images(model, 64, seed=options.seed),
+        columns=8,
+        title=f"{model.name} on {what}: samples",
+    )
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _write_record(
+    arguments: argparse.Namespace,
+    model: Autoencoder,
+    images: ImageSet,
+    history: History,
+    path: Path,
+) -> None:
+    """What was run, on what, and what came out."""
+    from eae_core.files import replacing
+    from eae_core.records import new_record, record_text
+
+    left_out = {"call", "output", "resume", "no_progress", "device", "entropy_weight", "k"}
+    parameters = {name: v for name, v in vars(arguments).items() if name not in left_out}
+    parameters.pop("normalize_code")
+    curves = {
+        term: history.curve(term) for term in history.epochs[0] if term not in ("epoch", "seconds")
+    }
+    record = new_record(
+        "train",
+        f"{arguments.dataset}-{arguments.model}-d{arguments.latent_dim}".lower(),
+        parameters={**parameters, "options": model.config["options"], "images": len(images)},
+        metrics={
+            "images_per_second": round(history.images_per_second, 1),
+            **{f"final_{term}": values[-1] for term, values in curves.items()},
+        },
+        seeds=[arguments.seed],
+        curves=curves,
+        seconds=round(history.seconds, 2),
+        peak_memory_bytes=history.peak_memory_bytes,
+        data_checksum=images.checksum,
+        device=arguments.device,
+        notes=f"stand-in data: {images.stand_in}" if images.stand_in else "",
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(record_text(record), encoding="utf-8")

@@ -1,0 +1,177 @@
+"""The whole book: run every chapter that needs it, or take the committed ones, then render."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eae_core.suite.cleaning import clean, warnings_of
+from eae_core.suite.errors import SuiteError, require
+from eae_core.suite.manifest import Chapter, Manifest, load_manifest
+from eae_core.suite.project import Project
+from eae_core.suite.runner import (
+    ChapterError,
+    Plan,
+    Run,
+    find_run,
+    plan,
+    read_notebook,
+    run,
+)
+
+Tell = Callable[[str], None]
+
+BOOK_NEEDED = ("jupyter_book", "papermill", "ipykernel", "nbformat")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A built book."""
+
+    page: Path
+    """The page to open."""
+    pages: int
+    fresh: bool
+    """False if nothing had changed since the last build."""
+
+
+def build_book(
+    project: Project,
+    *,
+    profile: str = "quick",
+    force: bool = False,
+    progress: bool = True,
+    tell: Tell = print,
+) -> Built:
+    """Run all chapters in a profile, reusing earlier results that still hold, and render them.
+
+    Every chapter is tried even after one has failed; then nothing is rendered.
+
+    Raises:
+        UsageError: A request or a file is wrong; nothing was run.
+        SuiteError: Chapters failed, or the book does not build.
+    """
+    require(BOOK_NEEDED, extra="book")
+    manifest = load_manifest(project.manifest)
+    plans = [plan(manifest, chapter, profile=profile) for chapter in manifest.chapters]
+    runs = run_all(project, plans, force=force, progress=progress, tell=tell)
+    notebooks = {}
+    for planned, done in zip(plans, runs, strict=True):
+        cleaned = clean(
+            planned.notebook, read_notebook(done.notebook), root=project.root, keep_injected=True
+        )
+        notebooks[done.chapter.name] = notebook_text(cleaned)
+    return _render(project, manifest, notebooks, records={r.chapter.id: r.record for r in runs})
+
+
+def build_committed(project: Project) -> Built:
+    """Render the committed notebooks as they are, running nothing."""
+    require(BOOK_NEEDED, extra="book")
+    manifest = load_manifest(project.manifest)
+    notebooks, records = {}, {}
+    for chapter in manifest.chapters:
+        read_notebook(manifest.notebook(chapter))  # a damaged file is an error that names it
+        notebooks[chapter.name] = manifest.notebook(chapter).read_text(encoding="utf-8")
+        record = committed_record(project, chapter)
+        if record.is_file():
+            records[chapter.id] = record
+    return _render(project, manifest, notebooks, records=records)
+
+
+def committed_record(project: Project, chapter: Chapter, *, profile: str = "cpu") -> Path:
+    """Where the record of a chapter's committed outputs lies."""
+    return project.results / "chapters" / f"{chapter.id.lower()}-{profile}.json"
+
+
+def run_all(
+    project: Project, plans: Sequence[Plan], *, force: bool, progress: bool, tell: Tell
+) -> list[Run]:
+    """Run, or find again, each planned chapter, telling one line each; fail once at the end."""
+    from eae_core.records import read_record
+    from eae_core.suite.runs_page import spell_seconds
+
+    runs, failures = [], []
+    for number, planned in enumerate(plans, start=1):
+        label = f"[{number}/{len(plans)}] {planned.chapter.id} {planned.chapter.title}"
+        key = plan_key(project, planned)
+        done = None if force else find_run(project, planned, key=key)
+        try:
+            done = done or run(project, planned, key=key, progress=progress)
+        except ChapterError as error:
+            failures.append(str(error))
+            tell(f"{label}: failed")
+            continue
+        runs.append(done)
+        seconds = spell_seconds(read_record(done.record).seconds)
+        tell(f"{label}: {f'unchanged, ran before in {seconds}' if done.reused else seconds}")
+        for line in [] if done.reused else warnings_of(read_notebook(done.notebook)):
+            tell(f"    it warned: {line}")
+    if failures:
+        raise SuiteError("\n".join(failures))
+    return runs
+
+
+def plan_key(project: Project, planned: Plan) -> str:
+    """The hash under which the result of a plan can be found again."""
+    from eae_core.suite.fingerprint import run_key
+
+    files = [
+        path
+        for experiment in planned.chapter.inputs
+        for path in (project.results / experiment).glob("*.json")
+    ]
+    return run_key(
+        planned.notebook,
+        profile=planned.profile,
+        parameters=planned.parameters,
+        files=[*files, *data_files(planned.chapter.needs)],
+    )
+
+
+def data_files(names: Sequence[str]) -> list[Path]:
+    """The descriptions, with checksums, of those data sets that are prepared."""
+    from eae_core.data import data_root
+    from eae_core.data_prepare import META
+
+    paths = [data_root() / name / META for name in names]
+    return [path for path in paths if path.is_file()]
+
+
+def notebook_text(notebook: Any) -> str:
+    """The notebook as its file holds it."""
+    import nbformat
+
+    nbformat.validate(notebook)
+    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    return text + "\n"
+
+
+def _render(
+    project: Project,
+    manifest: Manifest,
+    notebooks: Mapping[str, str],
+    *,
+    records: Mapping[str, Path],
+) -> Built:
+    """Write the runs page and build the book."""
+    from eae_core.records import experiments, load_records, read_record
+    from eae_core.suite.render import render
+    from eae_core.suite.runs_page import CHAPTERS, runs_page
+    from eae_core.suite.staging import toc_documents
+    from eae_core.suite.strict_yaml import read_yaml
+
+    chapters = [
+        (chapter, read_record(records[chapter.id]) if chapter.id in records else None)
+        for chapter in manifest.chapters
+    ]
+    recorded = [
+        record
+        for experiment in experiments(project.results)
+        if experiment != CHAPTERS
+        for record in load_records(experiment, project.results)
+    ]
+    page, fresh = render(project, notebooks=notebooks, runs_page=runs_page(chapters, recorded))
+    pages = toc_documents(read_yaml(project.root / "_toc.yml"))
+    return Built(page=page, pages=len(pages), fresh=fresh)
