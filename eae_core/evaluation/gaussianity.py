@@ -18,10 +18,10 @@ class GaussianityReport:
 
     n: int
     d: int
-    largest_mean: float  #: largest |mean| of a coordinate; 0 for the Gaussian
+    largest_mean: float  #: largest ``|mean|`` of a coordinate; 0 for the Gaussian
     smallest_variance: float  #: of a coordinate; 1
     largest_variance: float  #: of a coordinate; 1
-    largest_correlation: float  #: largest |correlation| of two coordinates; 0
+    largest_correlation: float  #: largest ``|correlation|`` of two coordinates; 0
     mean_norm: float
     expected_norm: float  #: mean of the chi law with d degrees of freedom
     norm_sd: float
