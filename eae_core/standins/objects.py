@@ -74,19 +74,24 @@ def _distance(shape: NDArray[np.intp], x: Plane, y: Plane, size: Plane, rotation
 
 
 def _disc(u: Plane, v: Plane, radius: float = 0.88) -> Plane:
-    return np.sqrt(u * u + v * v) - radius
+    distance: Plane = np.sqrt(u * u + v * v)
+    return distance - radius
 
 
 def _box(u: Plane, v: Plane, a: float, b: float) -> Plane:
     return np.maximum(np.abs(u) - a, np.abs(v) - b)
 
 
-def _polygon(u: Plane, v: Plane, corners: int, inner_radius: float) -> Plane:
-    """A regular polygon as the common part of half-planes, one corner pointing up."""
-    angles = 2 * np.pi * (np.arange(corners) + 0.5) / corners
-    sides = [u * float(np.sin(t)) - v * float(np.cos(t)) for t in angles]
-    outermost: Plane = np.maximum.reduce(sides)
-    return outermost - inner_radius
+def _triangle(u: Plane, v: Plane) -> Plane:
+    """Equal sides, one corner pointing up: the common part of three half-planes."""
+    slanted = float(np.sqrt(0.75)) * np.abs(u) - 0.5 * v
+    return np.maximum(slanted, v) - 0.5
+
+
+def _bar(u: Plane, v: Plane) -> Plane:
+    """A bar with round ends."""
+    distance: Plane = np.hypot(np.maximum(np.abs(u) - 0.58, 0), v)
+    return distance - 0.36
 
 
 def _star(u: Plane, v: Plane) -> Plane:
@@ -125,8 +130,8 @@ def _crescent(u: Plane, v: Plane) -> Plane:
 SHAPES: dict[str, Callable[[Plane, Plane], Plane]] = {
     "disc": _disc,
     "square": lambda u, v: _box(u, v, 0.76, 0.76),
-    "triangle": lambda u, v: _polygon(u, v, 3, 0.5),
-    "hexagon": lambda u, v: _polygon(u, v, 6, 0.8),
+    "triangle": _triangle,
+    "bar": _bar,
     "star": _star,
     "ring": _ring,
     "cross": _cross,

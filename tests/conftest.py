@@ -1,0 +1,30 @@
+"""What tests of several rooms share."""
+
+from collections.abc import Callable
+
+import pytest
+
+from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_images
+
+
+def _reason(info: DatasetInfo) -> str:
+    return (
+        f"{info.title} is not prepared in {data_root()}: run `python -m eae_core data prepare "
+        f"{info.name}`, or see data/README.md"
+    )
+
+
+@pytest.fixture
+def real_data() -> Callable[..., ImageSet]:
+    """`real_data(name, split="train", limit=None)`: a prepared set, or a skip that says what to do.
+
+    Nothing is downloaded: tests work on what is there.
+    """
+
+    def load(name: str, split: str = "train", limit: int | None = None) -> ImageSet:
+        info = dataset_info(name)
+        if not info.embedded and not (data_root() / name / "meta.json").is_file():
+            pytest.skip(_reason(info))
+        return load_images(name, split, limit=limit, download=False)
+
+    return load
