@@ -1,0 +1,15 @@
+"""Training: one fit loop on Lightning Fabric, checkpoints, resume, Ctrl-C, divergence."""
+
+from eae_core.training.checkpoints import CheckpointError, load_model
+from eae_core.training.guards import TrainingDiverged
+from eae_core.training.loop import fit
+from eae_core.training.options import History, TrainOptions
+
+__all__ = [
+    "CheckpointError",
+    "History",
+    "TrainOptions",
+    "TrainingDiverged",
+    "fit",
+    "load_model",
+]
