@@ -63,7 +63,7 @@ def how_to(info: DatasetInfo, root: Path) -> str:
         f"    {root / info.name}/{{train,test}}_images.npy (uint8, N x {shape}), "
         f"{{train,test}}_labels.npy and meta.json\n"
         f"or the files that torchvision downloads{raw}\n"
-        f"(data/README.md tells how). EAE_DATA, if set, names another folder than {root}. "
+        f"(data/README.md tells how). To keep data elsewhere than in {root}, set EAE_DATA. "
         f"These sets need no files and always work: {always}"
     )
 
@@ -75,9 +75,9 @@ def _open(info: DatasetInfo, raw: Path) -> dict[Split, Any] | None:
         if info.source == "CelebA":
             return {split: source(raw, split=split, target_type=[]) for split in SPLITS}
         return {split: source(raw, train=split == "train") for split in SPLITS}
-    except RuntimeError:
-        return None
-    except (OSError, EOFError, ValueError, AssertionError) as error:
+    except (RuntimeError, OSError, EOFError, ValueError, AssertionError) as error:
+        if "download=True" in str(error):  # torchvision's way to say that files are missing
+            return None
         raise DataCorruptedError(
             f"the raw files of {info.title} in {raw} cannot be read ({error!r}); remove them"
         ) from error
