@@ -45,6 +45,13 @@ class LossLog:
         steps: of the epoch, which is the number of rows.
         names: of the terms, if some steps were done before.
         rows: (steps done, terms), their values.
+
+    Example:
+        >>> log = LossLog(steps=2)
+        >>> log.add({"loss": torch.tensor(3.0)})
+        >>> log.add({"loss": torch.tensor(float("inf"))})
+        >>> log.means(), log.first_bad()
+        ({'loss': inf}, (2, {'loss': inf}))
     """
 
     def __init__(

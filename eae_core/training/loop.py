@@ -286,6 +286,7 @@ class _Run:
             total=self.options.epochs * self.steps * self.options.batch_size,
             initial=self.images_seen,
             unit=" images",
+            dynamic_ncols=True,
             disable=not self.options.progress,
         )
 

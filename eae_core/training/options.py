@@ -62,7 +62,7 @@ class History:
 
     epochs: list[dict[str, float]]  #: for each: epoch (from 1), mean of every term, seconds
     seconds: float  #: in the loop, earlier parts of a resumed run included
-    images_per_second: float
+    images_per_second: float  #: over those seconds, compilation included
     peak_memory_bytes: int  #: see :func:`eae_core.hardware.peak_memory_bytes`
     interrupted: bool  #: ended by Ctrl-C
 
