@@ -129,10 +129,9 @@ def load_images(
 ) -> ImageSet:
     """Load a data set, or its first images, onto a device.
 
-    Embedded sets (digits, shapes32, faces64) always work. The others are read as prepared arrays
-    from `root/<name>`; on first use these are made from torchvision's files in
-    `root/torchvision`, which are downloaded if there is a network. MNIST-like images are padded
-    with zeros to 32 x 32.
+    Embedded sets (digits, shapes32, faces64) always work. The others are read from prepared arrays
+    in `root/<name>`, made on first use from torchvision's files in `root/torchvision` or from a
+    download. MNIST-like images are padded with zeros to 32 x 32.
 
     Args:
         name: one of `DATASETS`.
@@ -155,20 +154,15 @@ def load_images(
     if split not in SPLITS:
         raise ValueError(f"no split {split!r} of {name}; there are {' and '.join(SPLITS)}")
     if info.embedded:
-        count = _check_limit(limit, info.count(split), f"{name} {split}")
-        raw: NDArray[np.uint8]
-        raw_labels: NDArray[np.int64] | None
-        raw, raw_labels = _embedded(info, split, count)
-        checksum = ""
+        stored, numbers, checksum = *_embedded(info, split, limit), ""
     else:
         folder = prepare(name, root=root, download=download)
-        stored, raw_labels, checksum = open_split(info, split, folder)
-        count = _check_limit(limit, len(stored), f"{name} {split}")
-        raw = stored[:count]
+        stored, numbers, checksum = open_split(info, split, folder)
+    count = _check_limit(limit, len(stored), f"{name} {split}")
     # A copy in memory: the arrays may be memory-mapped and read-only.
-    images = torch.from_numpy(np.array(raw.transpose(0, 3, 1, 2), order="C"))
+    images = torch.from_numpy(np.array(stored[:count].transpose(0, 3, 1, 2), order="C"))
     images = F.pad(images, (info.padding,) * 4)
-    labels = None if raw_labels is None else torch.from_numpy(raw_labels[:count].copy())
+    labels = None if numbers is None else torch.from_numpy(numbers[:count].copy())
     checksum = checksum or fingerprint(images, labels)
     return ImageSet(name, split, images, labels, checksum, info.stand_in).to(device)
 
@@ -228,19 +222,18 @@ def _check_limit(limit: int | None, available: int, what: str) -> int:
 
 
 def _embedded(
-    info: DatasetInfo, split: Split, count: int
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    info: DatasetInfo, split: Split, limit: int | None
+) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
     """Images (N x height x width x channels) and labels of a set that needs no files."""
+    count = _check_limit(limit, info.count(split), f"{info.name} {split}")
     if info.name == "digits":
         images, labels = _digits()
         start = 0 if split == "train" else info.train
         return images[start : start + count], labels[start : start + count]
-    seed = (0, SPLITS.index(split))
-    if info.name == "shapes32":
-        drawing = draw_shapes(count, seed=seed)
-        return drawing.images, drawing.factor("shape").astype(np.int64)
-    drawing = draw_faces(count, seed=seed)
-    return drawing.images, drawing.factor("hair_style").astype(np.int64)
+    # Only what is asked for is drawn.
+    draw, label = (draw_shapes, "shape") if info.name == "shapes32" else (draw_faces, "hair_style")
+    drawing = draw(count, seed=(0, SPLITS.index(split)))
+    return drawing.images, drawing.factor(label).astype(np.int64)
 
 
 @cache

@@ -144,7 +144,7 @@ def _background(canvas: Plane, x: Plane, y: Plane, f: Head) -> None:
 
 
 def _body(canvas: Plane, x: Plane, y: Plane, f: Head, skin: Plane) -> None:
-    x, y, canvas = x, y[:, BODY[0]], canvas[..., *BODY]
+    x, y, canvas = x[..., BODY[1]], y[:, BODY[0]], canvas[..., *BODY]
     clothes = from_hsv(f["clothes_hue"], 0.5, f["clothes_light"])
     shade = 1 - 0.25 * np.square(x) + 0.1 * f["light"] * x
     paint(canvas, coverage(ellipse(x, y - 1.35, 0.95, 0.58), PIXEL), clothes * shade)
