@@ -78,3 +78,12 @@ def test_a_folder_without_permission_is_an_error_before_anything_is_written(tmp_
 def test_a_writable_folder_is_made_and_left_empty(tmp_path):
     check_writable(Path(tmp_path) / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_the_file_may_be_read_by_whom_the_umask_lets_read_it(tmp_path):
+    (tmp_path / "plain.txt").write_text("x")
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.unlink()  # as a writer does that makes a private file of its own
+        temporary.touch(mode=0o600)
+    modes = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert modes["a.txt"] == modes["plain.txt"]
