@@ -1,0 +1,276 @@
+"""The built book, opened in a browser: what a reader meets, and what must never happen to one."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import threading
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from eae_core.cli.parser import PROGRAM, build_parser
+from eae_core.suite import Project, load_manifest
+from eae_core.suite.book import build_committed
+from eae_core.suite.parameters import parse_assignments
+from eae_core.suite.render import render
+from eae_core.suite.runner import plan
+from eae_core.suite.staging import toc_documents
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = toc_documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# No sandbox, because containers run as root; the rest keeps Chromium from calling home by itself.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+FACTS = (Path(__file__).parent / "page_facts.js").read_text(encoding="utf-8")
+ENOUGH, ENOUGH_LARGE = 4.5, 3.0  # contrast of running and of large text: WCAG 2.1, 1.4.3, level AA
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def soup_of(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The book of the committed notebooks, built apart from the reader's own copy."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(ROOT / name, copy)
+    for name in ("book", "notebooks", "data/results"):
+        shutil.copytree(ROOT / name, copy / name)
+    return build_committed(Project(copy)).page.parent
+
+
+@pytest.fixture(scope="module")
+def address(html):
+    """The book on a server of this machine: a page opened as a file may fetch nothing."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=html)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def browser_path():
+    """The browser to test with; without one, a reason to skip, but a failure where CI is set."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        reason = f"no browser: install one of {', '.join(BROWSERS)}, or name it in CHROMIUM"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return found
+
+
+@pytest.fixture(scope="module")
+def open_page(address):
+    """A function that opens a page of the book in a light or dark window."""
+    path = browser_path()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        size = {"width": 1280, "height": 900}
+        windows = {s: browser.new_context(color_scheme=s, viewport=size) for s in ("light", "dark")}
+
+        def visit(page, scheme="light"):
+            """The tab, and all that went wrong in it: errors, missing files, foreign requests."""
+            tab, wrong = windows[scheme].new_page(), []
+            loud = ("error", "warning")
+            tab.on("console", lambda line: wrong.append(line.text) if line.type in loud else None)
+            tab.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
+            tab.on("response", lambda r: None if r.ok else wrong.append(f"{r.status}: {r.url}"))
+            tab.on(
+                "request",
+                lambda request: (
+                    None
+                    if request.url.startswith((address, "data:"))
+                    else wrong.append(f"leaves the machine: {request.url}")
+                ),
+            )
+            tab.goto(address + page, wait_until="load")
+            return tab, wrong
+
+        yield visit
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def facts(open_page):
+    """What the browser knows of a page once it is set, measured once for all tests."""
+
+    @cache
+    def measure(page, scheme="light"):
+        tab, wrong = open_page(f"{page}.html", scheme)
+        measured = tab.evaluate(FACTS)
+        tab.set_viewport_size({"width": 390, "height": 844})
+        width = tab.evaluate("document.documentElement.scrollWidth")
+        tab.close()
+        return {**measured, "wrong": wrong, "width_on_a_phone": width}
+
+    return measure
+
+
+def test_the_book_has_the_pages_of_its_table_of_contents_and_no_other(html):
+    generated = {"genindex", "index", "prf-prf", "py-modindex", "search"}
+    built = {path.relative_to(html).with_suffix("").as_posix() for path in html.rglob("*.html")}
+    assert {page for page in built if not page.startswith("_static/")} - generated == set(PAGES)
+    assert len(PAGES) == len(set(PAGES)) >= 10
+    for page in PAGES:
+        assert len(soup_of(html / f"{page}.html").article.find_all("h1")) == 1, page
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", [*PAGES, "search", "genindex"])
+def test_a_page_opens_without_an_error_and_asks_nothing_of_the_network(facts, page):
+    assert facts(page)["wrong"] == []
+
+
+@pytest.mark.browser
+def test_the_first_page_leads_to_the_preface(open_page):
+    tab, wrong = open_page("index.html")
+    tab.wait_for_url("**/book/preface.html")
+    assert wrong == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAGES)
+def test_all_mathematics_is_set(facts, html, page):
+    written = len(soup_of(html / f"{page}.html").article.select(".math"))
+    assert written > 0 or page not in CHAPTERS
+    assert facts(page)["formulas"] >= written
+    assert facts(page)["broken_formulas"] == []
+
+
+@pytest.mark.browser
+def test_search_finds_a_word_and_nothing_for_one_that_is_not_there(open_page):
+    tab, wrong = open_page("search.html?q=digamma")
+    hit = tab.locator("#search-results li a", has_text="Notation").first
+    hit.wait_for(timeout=20_000)
+    hit.click()
+    tab.wait_for_url("**/book/notation.html*")
+    assert wrong == []
+    tab, _ = open_page("search.html?q=zyzzyva")
+    tab.get_by_text("did not match any documents").wait_for(timeout=20_000)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", PAGES)
+def test_every_text_can_be_read_in_light_and_in_dark(facts, page, scheme):
+    measured = facts(page, scheme)
+    assert measured["theme"] == scheme
+    assert len(measured["texts"]) > 20
+    faint = [
+        text
+        for text in measured["texts"]
+        if text["contrast"] < (ENOUGH_LARGE if text["large"] else ENOUGH)
+    ]
+    assert faint == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", ["book/preface", *CHAPTERS])
+def test_figures_keep_their_white_ground_and_their_colours_in_the_dark(facts, page):
+    pictures = facts(page, "dark")["pictures"]
+    assert pictures
+    for picture in pictures:
+        assert picture["filter"] == "none", picture["source"]
+        assert picture["corners"] == [[255] * 4] * 4, picture["source"]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_wider_than_a_phone(facts, page):
+    assert facts(page)["width_on_a_phone"] <= 390
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_can_be_downloaded_as_its_notebook(html, chapter):
+    page = html / f"{chapter}.html"
+    (link,) = soup_of(page).select("a.btn-download-source-button[href$='.ipynb']")
+    offered = json.loads((page.parent / link["href"]).read_text(encoding="utf-8"))
+    assert offered == json.loads((ROOT / f"{chapter}.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_picture_has_a_caption_and_words_for_those_who_cannot_see_it(html, page):
+    pictures = soup_of(html / f"{page}.html").article.find_all("img")
+    assert pictures or page not in CHAPTERS
+    for picture in pictures:
+        figure = picture.find_parent("figure")
+        assert figure is not None, picture["src"]
+        assert len(figure.figcaption.get_text(" ", strip=True)) > 30, picture["src"]
+        words = picture.get("alt", "")
+        assert len(words) > 30, picture["src"]
+        assert not re.search(r"[0-9a-f]{16}|_images|\.(png|svg)", words), words
+
+
+def test_no_page_names_a_script_a_style_or_a_font_elsewhere(html):
+    kinds = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
+    for path in html.rglob("*.html"):
+        soup = soup_of(path)
+        named = [tag.get(kinds[tag.name], "") for tag in soup.find_all(list(kinds))]
+        assert [name for name in named if re.match(r"(https?:)?//", name)] == [], path.name
+    for path in html.rglob("*.css"):
+        found = re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//\S+", path.read_text("utf-8"))
+        assert found == [], path.name
+
+
+def test_a_chapter_opens_in_colab_once_the_repository_has_an_address(html, tmp_path):
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert config["repository"]["url"] or not colab_links(html / f"{CHAPTERS[0]}.html")
+
+    # A book of two pages, with every setting of this one but the address.
+    config["repository"]["url"] = "https://github.com/someone/some-book"
+    toc = {"format": "jb-book", "root": "book/first", "chapters": [{"file": "notebooks/01_one"}]}
+    shutil.copytree(ROOT / "book" / "_static", tmp_path / "book" / "_static")
+    shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc), encoding="utf-8")
+    (tmp_path / "book" / "first.md").write_text("# First\n", encoding="utf-8")
+    python = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    one = nbformat.v4.new_notebook(metadata=python, cells=[nbformat.v4.new_markdown_cell("# One")])
+    runs_page = "---\norphan: true\n---\n"
+    notebooks = {"01_one": nbformat.writes(one)}
+    page, _ = render(Project(tmp_path), notebooks=notebooks, runs_page=runs_page)
+    colab = "https://colab.research.google.com/github/someone/some-book/blob/main"
+    assert colab_links(page.parent / "notebooks/01_one.html") == [f"{colab}/notebooks/01_one.ipynb"]
+
+
+def colab_links(path):
+    return [link["href"] for link in soup_of(path).select("a[href*=colab]")]
+
+
+def written_commands():
+    """Every call of the command line that a page or a README shows, with the file it is in."""
+    files = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md")]
+    for path in files:
+        for block in re.findall(r"```(?:bash|sh)\n(.*?)```", path.read_text("utf-8"), re.S):
+            for line in block.splitlines():
+                if PROGRAM in line and not line.lstrip().startswith("#"):
+                    yield path.name, line.split(PROGRAM, 1)[1].strip()
+
+
+@pytest.mark.parametrize(("where", "command"), sorted(set(written_commands())))
+def test_a_command_that_a_page_shows_would_be_accepted(where, command):
+    arguments = build_parser().parse_args(shlex.split(command, comments=True))
+    if arguments.call == "eae_core.cli.chapters:run":
+        manifest = load_manifest(ROOT / "notebooks" / "manifest.yml")
+        chapter = manifest.find(arguments.chapter)
+        changes = parse_assignments(arguments.parameter)
+        plan(manifest, chapter, profile=arguments.profile, assignments=changes)
