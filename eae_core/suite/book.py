@@ -133,7 +133,7 @@ def plan_key(project: Project, planned: Plan) -> str:
 def data_files(names: Sequence[str]) -> list[Path]:
     """The descriptions, with checksums, of those data sets that are prepared."""
     from eae_core.data import data_root
-    from eae_core.data_prepare import META
+    from eae_core.data.prepared import META
 
     paths = [data_root() / name / META for name in names]
     return [path for path in paths if path.is_file()]
@@ -156,22 +156,25 @@ def _render(
     records: Mapping[str, Path],
 ) -> Built:
     """Write the runs page and build the book."""
-    from eae_core.records import experiments, load_records, read_record
+    from eae_core.records import RecordError, experiments, load_records, read_record
     from eae_core.suite.render import render
     from eae_core.suite.runs_page import CHAPTERS, runs_page
     from eae_core.suite.staging import toc_documents
     from eae_core.suite.strict_yaml import read_yaml
 
-    chapters = [
-        (chapter, read_record(records[chapter.id]) if chapter.id in records else None)
-        for chapter in manifest.chapters
-    ]
-    recorded = [
-        record
-        for experiment in experiments(project.results)
-        if experiment != CHAPTERS
-        for record in load_records(experiment, project.results)
-    ]
+    try:
+        chapters = [
+            (chapter, read_record(records[chapter.id]) if chapter.id in records else None)
+            for chapter in manifest.chapters
+        ]
+        recorded = [
+            record
+            for experiment in experiments(project.results)
+            if experiment != CHAPTERS
+            for record in load_records(experiment, project.results)
+        ]
+    except RecordError as error:
+        raise SuiteError(str(error)) from error
     page, fresh = render(project, notebooks=notebooks, runs_page=runs_page(chapters, recorded))
     pages = toc_documents(read_yaml(project.root / "_toc.yml"))
     return Built(page=page, pages=len(pages), fresh=fresh)

@@ -92,7 +92,7 @@ def warnings_of(executed: Any) -> list[str]:
 def machine_paths(root: Path) -> list[str]:
     """Absolute paths that name this machine, the longest first."""
     home = str(Path.home())
-    paths = {str(root), str(root.resolve()), sys.prefix, sys.base_prefix, tempfile.gettempdir()}
+    paths = {str(root), str(root.resolve()), sys.prefix, sys.base_prefix}
     if len(Path(home).parts) > 2:  # a home such as /root or / would match ordinary text
         paths.add(home)
     system = {"/", "/usr", "/usr/local"}
@@ -105,12 +105,18 @@ def hide_paths(text: str, *, root: Path) -> str:
     >>> hide_paths("saved in /home/me/book/_runs/x", root=Path("/home/me/book"))
     'saved in _runs/x'
     """
-    for path in machine_paths(root):
-        inside = Path(path) in (root, root.resolve())
-        if inside:
-            text = text.replace(f"{path}/", "")
-        text = re.sub(rf"{re.escape(path)}(?![\w-])", "." if inside else "...", text)
+    for path in [*machine_paths(root), tempfile.gettempdir()]:
+        if Path(path) in (root, root.resolve()):
+            text = re.sub(f"{path_pattern(path)}/", "", text)
+            text = re.sub(path_pattern(path), ".", text)
+        else:
+            text = re.sub(path_pattern(path), "...", text)
     return text
+
+
+def path_pattern(path: str) -> str:
+    """A regular expression for this path, but not for one that merely contains its letters."""
+    return rf"(?<![\w.]){re.escape(path)}(?![\w-])"
 
 
 def _joined(text: Any) -> str:

@@ -41,8 +41,9 @@ def refresh(
     """
     require(NEEDED, extra="book")
     manifest = load_manifest(project.manifest)
-    chapters = [manifest.find(request) for request in requests] or list(manifest.chapters)
-    plans = [plan(manifest, chapter, profile=PROFILE) for chapter in dict.fromkeys(chapters)]
+    asked = {manifest.find(request).id for request in requests}
+    chapters = [chapter for chapter in manifest.chapters if not asked or chapter.id in asked]
+    plans = [plan(manifest, chapter, profile=PROFILE) for chapter in chapters]
     runs = run_all(project, plans, force=force, progress=progress, tell=tell)
     for planned, done in zip(plans, runs, strict=True):
         cleaned = clean(planned.notebook, read_notebook(done.notebook), root=project.root)

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from eae_core.provenance import code_hash
-from eae_core.suite.cleaning import machine_paths
+from eae_core.suite.cleaning import machine_paths, path_pattern
 from eae_core.suite.errors import SuiteError
 from eae_core.suite.project import Project
 from eae_core.suite.staging import stage
@@ -135,7 +135,7 @@ def check_pages(html: Path, pages: Sequence[str]) -> None:
 
 def check_paths(html: Path, root: Path) -> None:
     """No page may name a folder of the machine it was built on."""
-    pattern = re.compile("|".join(re.escape(path) + r"(?![\w-])" for path in machine_paths(root)))
+    pattern = re.compile("|".join(path_pattern(path) for path in machine_paths(root)))
     for path in sorted(html.rglob("*")):
         if path.suffix not in {".html", ".js", ".json", ".ipynb", ".md", ".txt"}:
             continue

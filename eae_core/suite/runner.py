@@ -6,7 +6,6 @@ import copy
 import logging
 import secrets
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -148,13 +147,11 @@ def fresh_folder(project: Project, name: str) -> Path:
 
 def _execute(project: Project, planned: Plan, target: Path, *, progress: bool) -> Any:
     """Papermill's part; an error in a cell becomes `ChapterError`."""
-    with warnings.catch_warnings():
-        # Importing Papermill and its clients may warn of things that only their authors can mend.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import papermill
-        from nbclient.exceptions import CellExecutionError, DeadKernelError
+    import papermill
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-        from eae_core.suite import kernel
+    from eae_core.suite import kernel
+
     logging.getLogger("papermill").setLevel(logging.ERROR)
     # disable=None: no bar where stderr is a file, which would fill with its redrawings.
     bar = {"desc": f"chapter {planned.chapter.id}", "leave": False, "disable": None}
