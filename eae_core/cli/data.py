@@ -39,7 +39,7 @@ def _list() -> int:
 def _counts(info: DatasetInfo) -> tuple[int, int]:
     """Training and test images that are here, where a prepared set holds only some of them."""
     from eae_core.data import data_root
-    from eae_core.data_prepare import META
+    from eae_core.data.prepared import META
 
     try:
         arrays = json.loads((data_root() / info.name / META).read_text(encoding="utf-8"))["arrays"]
@@ -94,7 +94,7 @@ def _check(name: str | None) -> int:
 
 def _state(name: str) -> str:
     from eae_core.data import data_root, dataset_info
-    from eae_core.data_prepare import is_prepared
+    from eae_core.data.prepared import is_prepared
 
     if dataset_info(name).embedded:
         return "comes with the package"

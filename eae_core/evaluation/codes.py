@@ -79,7 +79,7 @@ def reconstruction_error(model: Autoencoder, images: ImageSet, *, batch_size: in
         return (x - model(x)).square().flatten(1).sum(1)
 
     index = torch.arange(len(images), device=images.images.device)
-    return _in_batches(model, errors, index, batch_size).double().mean().item()
+    return float(_in_batches(model, errors, index, batch_size).double().mean())
 
 
 def interpolate(
@@ -116,7 +116,8 @@ def interpolate(
     z1 = _in_batches(model, model.encode, end, 500)
     mix = spherical_path if path == "spherical" else linear_path
     codes = mix(z0, z1, torch.linspace(0, 1, steps))  # (n, steps, d)
-    return decode_codes(model, codes.flatten(0, 1)).unflatten(0, (len(z0), steps))
+    images: Tensor = decode_codes(model, codes.flatten(0, 1)).unflatten(0, (len(z0), steps))
+    return images
 
 
 def linear_path(start: Tensor, end: Tensor, t: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
     cross = torch.linalg.svdvals(_symmetric_root(cov_a) @ _symmetric_root(cov_b)).sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
-    return max(distance.item(), 0.0)
+    return max(float(distance), 0.0)
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
@@ -51,4 +51,5 @@ def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
 
 def _symmetric_root(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return root

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from eae_core.data_catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
-from eae_core.data_prepare import (
+from eae_core.data.catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
+from eae_core.data.prepared import (
     DataCorruptedError,
     DataUnavailableError,
     filled_at_once,

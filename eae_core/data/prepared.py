@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eae_core.data_catalogue import DatasetInfo, Split
+from eae_core.data.catalogue import DatasetInfo, Split
 from eae_core.files import check_writable, replacing
 
 META = "meta.json"

@@ -18,29 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from eae_core.data_catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
-from eae_core.data_prepare import (
-    DataCorruptedError,
-    DataUnavailableError,
+from eae_core.data.catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
+from eae_core.data.prepared import (
     open_split,
     seal_folder,
     verify_folder,
 )
 from eae_core.standins import draw_faces, draw_shapes
-
-__all__ = [
-    "DATASETS",
-    "DataCorruptedError",
-    "DataUnavailableError",
-    "DatasetInfo",
-    "ImageSet",
-    "data_root",
-    "dataset_info",
-    "load_images",
-    "prepare",
-    "seal",
-    "verify",
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +98,7 @@ def data_root() -> Path:
     """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache."""
     if chosen := os.environ.get("EAE_DATA"):
         return Path(chosen).expanduser()
-    above = Path(__file__).resolve().parent.parent
+    above = Path(__file__).resolve().parents[2]
     return (above if (above / "pyproject.toml").is_file() else Path()) / "data" / "cache"
 
 
@@ -177,7 +161,7 @@ def prepare(name: str, *, root: str | Path | None = None, download: bool = True)
     """
     info, folder = dataset_info(name), _root(root) / name
     if not info.embedded:
-        from eae_core.data_sources import prepare_folder  # only here is torchvision needed
+        from eae_core.data.sources import prepare_folder  # only here is torchvision needed
 
         prepare_folder(info, _root(root), download=download)
     return folder

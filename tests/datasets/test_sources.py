@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eae_core import data_sources
 from eae_core.data import (
     DataCorruptedError,
     DataUnavailableError,
     dataset_info,
     load_images,
+    sources,
 )
-from eae_core.data_sources import prepare_folder
+from eae_core.data.sources import prepare_folder
 from eae_core.torchvision_compat import import_torchvision
 
 TINY = {"train": 5, "test": 3}
@@ -92,7 +92,7 @@ def served(folder: Path):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    monkeypatch.setattr(data_sources, "_probe", lambda address: f"{address}: no route to host")
+    monkeypatch.setattr(sources, "_probe", lambda address: f"{address}: no route to host")
 
 
 def test_mnist_from_torchvision_s_unpacked_files(tmp_path, no_network):
@@ -163,7 +163,7 @@ def test_a_download_can_be_switched_off(tmp_path):
 
 
 def test_celeba_needs_gdown_to_be_downloaded(tmp_path, monkeypatch):
-    monkeypatch.setattr(data_sources.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sources.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DataUnavailableError, match="pip install gdown"):
         load_images("celeba64", root=tmp_path)
 
@@ -171,15 +171,15 @@ def test_celeba_needs_gdown_to_be_downloaded(tmp_path, monkeypatch):
 def test_a_network_that_is_not_there_is_noticed_at_once():
     started = time.perf_counter()
     # A port of this machine that nobody listens to, and a name that cannot exist (RFC 6761).
-    assert "127.0.0.1" in data_sources._probe("http://127.0.0.1:9/")
-    assert data_sources._probe("http://no-such-host.invalid/")
-    assert time.perf_counter() - started < 2 * data_sources.PROBE_SECONDS + 1
+    assert "127.0.0.1" in sources._probe("http://127.0.0.1:9/")
+    assert sources._probe("http://no-such-host.invalid/")
+    assert time.perf_counter() - started < 2 * sources.PROBE_SECONDS + 1
 
 
 def test_a_host_that_refuses_is_a_host_that_answers(tmp_path):
     with served(tmp_path) as address:
-        assert data_sources._probe(address) == ""
-        assert data_sources._probe(address + "nothing/here") == ""  # 404
+        assert sources._probe(address) == ""
+        assert sources._probe(address + "nothing/here") == ""  # 404
 
 
 def test_arrays_without_a_description_are_not_touched(tmp_path, no_network):

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eae_core import data_prepare
 from eae_core.data import (
     DataCorruptedError,
     DataUnavailableError,
     load_images,
+    prepared,
     seal,
     verify,
 )
@@ -71,9 +71,9 @@ def test_a_set_without_labels(tmp_path):
 def test_arrays_are_compared_once_and_again_on_request(tiny_mnist, monkeypatch):
     root, _ = tiny_mnist
     hashed = []
-    original = data_prepare.file_sha256
+    original = prepared.file_sha256
     monkeypatch.setattr(
-        data_prepare, "file_sha256", lambda path: hashed.append(path.stem) or original(path)
+        prepared, "file_sha256", lambda path: hashed.append(path.stem) or original(path)
     )
     load_images("mnist", root=root)
     assert hashed == ["train_images", "train_labels"]
@@ -146,7 +146,7 @@ def test_a_folder_is_filled_at_once_or_not_at_all(tmp_path):
     folder = tmp_path / "mnist"
 
     def interrupted():
-        with data_prepare.filled_at_once(folder) as scratch:
+        with prepared.filled_at_once(folder) as scratch:
             (scratch / "train_images.npy").write_bytes(b"half")
             raise KeyboardInterrupt
 
@@ -159,10 +159,10 @@ def test_filling_leaves_other_files_and_a_faster_process_alone(tmp_path):
     folder = tmp_path / "mnist"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
-    with data_prepare.filled_at_once(folder) as scratch:
+    with prepared.filled_at_once(folder) as scratch:
         (scratch / "meta.json").write_text("first")
     assert sorted(path.name for path in folder.iterdir()) == ["meta.json", "notes.txt"]
-    with data_prepare.filled_at_once(folder) as scratch:
+    with prepared.filled_at_once(folder) as scratch:
         (scratch / "meta.json").write_text("second")
     assert (folder / "meta.json").read_text() == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
@@ -172,7 +172,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(OSError, match=r"cannot write .*file.*cache"),
-        data_prepare.scratch_folder(tmp_path / "file" / "cache", "mnist"),
+        prepared.scratch_folder(tmp_path / "file" / "cache", "mnist"),
     ):
         pytest.fail("there is no such folder")
 
