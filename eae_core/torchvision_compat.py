@@ -55,7 +55,7 @@ def _import(name: str) -> ModuleType:
 
 
 def _declare_operators() -> None:
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    library = torch.library.Library("torchvision", "FRAGMENT")
     for schema in _SCHEMAS:
-        library.define(schema)  # type: ignore[no-untyped-call]
+        library.define(schema)
     _declared.append(library)

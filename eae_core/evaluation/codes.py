@@ -76,7 +76,8 @@ def reconstruction_error(model: Autoencoder, images: ImageSet, *, batch_size: in
 
     def errors(rows: Tensor) -> Tensor:
         x = images.batch(rows)
-        return (x - model(x)).square().flatten(1).sum(1)
+        squares: Tensor = (x - model(x)).square()
+        return squares.flatten(1).sum(1)
 
     index = torch.arange(len(images), device=images.images.device)
     return float(_in_batches(model, errors, index, batch_size).double().mean())

@@ -144,7 +144,7 @@ def notebook_text(notebook: Any) -> str:
     import nbformat
 
     nbformat.validate(notebook)
-    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)
     return text + "\n"
 
 

@@ -66,7 +66,7 @@ def read_notebook(path: Path) -> Any:
     import nbformat
 
     try:
-        return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        return nbformat.read(path, as_version=4)
     except FileNotFoundError as error:
         raise UsageError(
             f"the manifest names {path.name}, but there is no such notebook"
