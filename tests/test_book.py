@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import threading
 from functools import cache, partial
@@ -15,12 +14,9 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from eae_core.cli.parser import PROGRAM, build_parser
-from eae_core.suite import Project, load_manifest
+from eae_core.suite import Project
 from eae_core.suite.book import build_committed
-from eae_core.suite.parameters import parse_assignments
 from eae_core.suite.render import render
-from eae_core.suite.runner import plan
 from eae_core.suite.staging import toc_documents
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -254,23 +250,3 @@ def test_a_chapter_opens_in_colab_once_the_repository_has_an_address(html, tmp_p
 
 def colab_links(path):
     return [link["href"] for link in soup_of(path).select("a[href*=colab]")]
-
-
-def written_commands():
-    """Every call of the command line that a page or a README shows, with the file it is in."""
-    files = [*ROOT.glob("*.md"), *(ROOT / "book").glob("*.md")]
-    for path in files:
-        for block in re.findall(r"```(?:bash|sh)\n(.*?)```", path.read_text("utf-8"), re.S):
-            for line in block.splitlines():
-                if PROGRAM in line and not line.lstrip().startswith("#"):
-                    yield path.name, line.split(PROGRAM, 1)[1].strip()
-
-
-@pytest.mark.parametrize(("where", "command"), sorted(set(written_commands())))
-def test_a_command_that_a_page_shows_would_be_accepted(where, command):
-    arguments = build_parser().parse_args(shlex.split(command, comments=True))
-    if arguments.call == "eae_core.cli.chapters:run":
-        manifest = load_manifest(ROOT / "notebooks" / "manifest.yml")
-        chapter = manifest.find(arguments.chapter)
-        changes = parse_assignments(arguments.parameter)
-        plan(manifest, chapter, profile=arguments.profile, assignments=changes)
