@@ -54,6 +54,7 @@ def read_points(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise UsageError(f"{path} is not an array written by numpy.save: {error}") from error
     if not isinstance(array, np.ndarray):
+        array.close()
         raise UsageError(f"{path} holds several arrays (.npz); save one with numpy.save")
     if array.dtype.kind != "f":
         raise UsageError(
