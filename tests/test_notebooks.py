@@ -1,0 +1,248 @@
+"""The structure of every committed notebook, without running any."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbval.plugin import get_sanitize_patterns
+
+from eae_core.checks import check, check_close
+from eae_core.data import DATASETS, dataset_info
+from eae_core.suite import load_manifest
+from eae_core.suite.cleaning import path_pattern
+from eae_core.suite.parameters import parameters_cell, read_parameters, resolve
+from eae_core.suite.staging import toc_documents
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")
+CHAPTERS = {chapter.name: chapter for chapter in MANIFEST.chapters}
+FIGURE_CALL = re.compile(r"\bplt\.show\(\)|\.savefig\(")
+LABEL = re.compile(r"^\(ch-[a-z-]+\)=\n+# \S")
+LONGEST_CELL, LARGEST_FILE = 25, 1_000_000
+
+
+@pytest.fixture(params=CHAPTERS)
+def chapter(request):
+    return CHAPTERS[request.param]
+
+
+@pytest.fixture
+def notebook(chapter):
+    return nbformat.read(MANIFEST.notebook(chapter), as_version=nbformat.NO_CONVERT)
+
+
+@pytest.fixture
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def outputs(cells, kind=None):
+    return [o for cell in cells for o in cell.outputs if kind in (None, o.output_type)]
+
+
+def test_manifest_files_and_table_of_contents_name_the_same_chapters():
+    files = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+    assert files == sorted(CHAPTERS)
+    toc = toc_documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    assert [Path(p).name for p in toc if p.startswith("notebooks/")] == list(CHAPTERS)
+
+
+def test_what_a_chapter_needs_exists(chapter):
+    assert set(chapter.needs) <= set(DATASETS)
+    recorded = {path.parent.name for path in (ROOT / "data" / "results").glob("*/*.json")}
+    assert set(chapter.inputs) <= recorded
+
+
+def test_the_file_is_small_and_as_nbformat_writes_it(chapter, notebook):
+    path = MANIFEST.notebook(chapter)
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < LARGEST_FILE
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    nbformat.validate(notebook)
+    assert text == nbformat.writes(notebook) + "\n", "renew it with: python -m eae_core refresh"
+
+
+def test_the_kernel_is_the_running_python(notebook):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    assert notebook.metadata.kernelspec == kernel
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+    assert "version" not in notebook.metadata.get("language_info", {})
+
+
+def test_the_first_cell_is_a_title_with_a_label(notebook):
+    assert notebook.cells[0].cell_type == "markdown"
+    assert LABEL.match(notebook.cells[0].source)
+    titles = [
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in re.sub(r"(?s)```.*?```", "", cell.source).splitlines()
+        if line.startswith("# ")
+    ]
+    assert len(titles) == 1
+
+
+def test_there_is_one_parameters_cell_and_every_profile_fits_it(chapter, notebook):
+    cell = parameters_cell(notebook)
+    defaults = read_parameters(cell.source)
+    assert defaults
+    for profile in chapter.profiles:
+        resolve(chapter, defaults, profile=profile)
+    first = min(i for i, c in enumerate(notebook.cells) if "parameters" in tags(c))
+    imports = [c for c in notebook.cells[:first] if c.cell_type == "code"]
+    assert len(imports) == 1, "one imports cell, then the parameters cell"
+
+
+def test_every_parameter_has_a_comment(notebook):
+    for line in parameters_cell(notebook).source.splitlines():
+        if re.match(r"\w+(: \w+)? = ", line):
+            assert re.search(r"  # \S", line), line
+
+
+def test_every_parameter_is_used(notebook, code_cells):
+    defaults = read_parameters(parameters_cell(notebook).source)
+    others = "\n".join(cell.source for cell in code_cells if "parameters" not in tags(cell))
+    used = {node.id for node in ast.walk(ast.parse(others)) if isinstance(node, ast.Name)}
+    assert set(defaults) <= used
+
+
+def test_cells_are_short_and_have_an_id_of_their_own(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            assert len(cell.source.splitlines()) <= LONGEST_CELL, cell.source
+    identifiers = [cell.id for cell in notebook.cells]
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def test_every_code_cell_was_run_in_order_and_none_failed(code_cells):
+    assert [cell.execution_count for cell in code_cells] == list(range(1, len(code_cells) + 1))
+    assert outputs(code_cells, "error") == []
+
+
+def test_outputs_hold_no_stderr_and_no_failed_check(code_cells):
+    streams = outputs(code_cells, "stream")
+    assert [o.text for o in streams if o.name == "stderr"] == []
+    assert [o.text for o in streams if "fails:" in o.text] == []
+
+
+def test_every_figure_has_caption_name_and_alt_text(code_cells):
+    names = []
+    for cell in code_cells:
+        pictures = [o for o in outputs([cell]) if "image/png" in o.get("data", {})]
+        if not pictures and not FIGURE_CALL.search(cell.source):
+            assert "figure" not in cell.metadata.get("mystnb", {}), "a caption without a figure"
+            continue
+        assert len(cell.outputs) == len(pictures) == 1, "a figure cell makes one picture, no text"
+        settings = cell.metadata["mystnb"]
+        names.append(settings["figure"]["name"])
+        assert re.fullmatch(r"fig-[a-z0-9-]+", names[-1])
+        assert len(settings["figure"]["caption"].split()) >= 4
+        assert len(settings["image"]["alt"].split()) >= 4
+        assert settings["image"]["alt"] != settings["figure"]["caption"]
+    assert len(names) == len(set(names)) <= 12
+
+
+def test_figure_names_are_unique_in_the_book():
+    names = [
+        cell.metadata.mystnb.figure.name
+        for chapter in MANIFEST.chapters
+        for cell in nbformat.read(MANIFEST.notebook(chapter), as_version=4).cells
+        if "figure" in cell.metadata.get("mystnb", {})
+    ]
+    assert len(names) == len(set(names))
+
+
+def test_claims_are_compared_and_are_all_that_their_cells_print(code_cells):
+    claims = [cell for cell in code_cells if re.search(r"\bcheck(_close)?\(", cell.source)]
+    assert claims, "a chapter checks its claims"
+    for cell in claims:
+        assert "nbval-check-output" in tags(cell), cell.source
+        lines = "".join(o.text for o in outputs([cell], "stream")).splitlines()
+        assert lines
+        assert all(line.startswith("holds: ") for line in lines), lines
+        assert {o.output_type for o in cell.outputs} == {"stream"}
+    for cell in code_cells:
+        if "nbval-check-output" in tags(cell):
+            assert cell in claims, "only claims are compared word for word"
+
+
+def test_nothing_names_the_machine_or_the_moment(code_cells, notebook):
+    for output in outputs(code_cells):
+        output.get("data", {}).pop("image/png", None)  # any letters may stand there
+    text = json.dumps(notebook)
+    here = [path_pattern(str(ROOT)), path_pattern(sys.prefix)]
+    for path in [*here, "/home/[a-z]", "/root/", "/Users/[A-Za-z]", "/tmp/"]:
+        assert re.search(path, text) is None, path
+    metadata = json.dumps([notebook.metadata, *(cell.metadata for cell in notebook.cells)])
+    for word in ("papermill", "execution", "iopub", "widgets", "ExecuteTime"):
+        assert word not in metadata
+    assert all("injected-parameters" not in tags(cell) for cell in code_cells)
+
+
+@pytest.fixture
+def sanitise():
+    """What nbval compares of a printed line."""
+    text = (ROOT / "tests" / "nbval_sanitize.cfg").read_text(encoding="utf-8")
+    patterns = get_sanitize_patterns(text)
+
+    def sanitise(line):
+        for regex, replacement in patterns:
+            line = re.sub(regex, replacement, line)
+        return line
+
+    return sanitise
+
+
+@pytest.mark.parametrize("value", [3, 1.4189, -2.5e-7, 1.25e12, 0.0])
+def test_nbval_compares_claims_but_not_their_numbers(capsys, sanitise, value):
+    check("the entropy", value, low=-9, high=2e12, unit="nats")
+    check_close("the volume", value, value, tolerance=0.5)
+    band, close = capsys.readouterr().out.splitlines()
+    assert sanitise(band) == "holds: the entropy: value NUMBER nats, band [-9, 2e+12]"
+    assert sanitise(close) == "holds: the volume: value NUMBER, within 0.5 of value NUMBER"
+
+
+def test_nbval_sees_a_claim_that_changed(sanitise):
+    line = "holds: x: value 3 nats, band [1, 2]"
+    for other in ("fails: x: value 3 nats, band [1, 2]", "holds: x: value 3 nats, band [1, 3]"):
+        assert sanitise(line) != sanitise(other)
+    assert sanitise("value nan nats") != sanitise("value 3 nats")
+
+
+def test_nbval_skips_chapters_whose_data_is_absent(tmp_path):
+    needy = [c for c in MANIFEST.chapters if any(not dataset_info(n).embedded for n in c.needs)]
+    for chapter in needy:
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval-lax",
+            "-q",
+            "-rs",
+            "-p",
+            "no:cacheprovider",
+        ]
+        result = subprocess.run(
+            [*command, MANIFEST.notebook(chapter)],
+            cwd=ROOT,
+            env={**os.environ, "EAE_DATA": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stdout
+        assert re.search(r"\d+ skipped in", result.stdout)
+        assert "passed" not in result.stdout
+        assert "python -m eae_core data prepare" in result.stdout
+    assert needy
