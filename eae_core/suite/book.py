@@ -120,7 +120,8 @@ def plan_key(project: Project, planned: Plan) -> str:
     files = [
         path
         for experiment in planned.chapter.inputs
-        for path in (project.results / experiment).glob("*.json")
+        for path in (project.results / experiment).glob("*")
+        if path.is_file()
     ]
     return run_key(
         planned.notebook,
