@@ -65,9 +65,9 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
     [
         (["--model", "eea"], "no model 'eea'; did you mean 'eae'"),
         (["--dataset", "digts"], "did you mean 'digits'"),
-        (["--model", "ae", "--k", "1"], "an ae has no entropy term, so no --k"),
-        (["--model", "ae", "--entropy-weight", "1"], "so no --entropy-weight"),
-        (["--normalize-code"], "always normalised"),
+        (["--model", "ae", "--k", "1"], "the model ae has no --k; it has --normalize-code"),
+        (["--model", "ae", "--entropy-weight", "1"], "ae has no --entropy-weight"),
+        (["--normalize-code"], "the model eae has no --normalize-code"),
         (["--entropy-weight", "-1"], "entropy_weight must be"),
         (["--epochs", "0"], "epochs must be an integer of at least 1"),
         (["--width", "0"], "width"),

@@ -138,7 +138,12 @@ def _add_train(verbs: Any) -> None:
     add("--latent-dim", type=int, default=16, metavar="D", help="dimension of the code (16)")
     add("--entropy-weight", type=float, metavar="W", help="of an eae, per nat (default: 1)")
     add("--k", type=int, metavar="K", help="which neighbour the entropy of an eae uses (1)")
-    add("--normalize-code", action="store_true", help="batch-normalise the code of an ae")
+    add(
+        "--normalize-code",
+        action="store_const",
+        const=True,
+        help="batch-normalise the code of an ae (that of an eae always is)",
+    )
     add("--batch-size", type=int, default=100, metavar="N", help="default: 100")
     add("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (default: 0.001)")
     add("--seed", type=int, default=0, metavar="S", help="default: 0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,36 +18,15 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "model.safetensors"
 SAMPLES = "samples.png"
+MODEL_OPTIONS = ("entropy_weight", "k", "normalize_code")
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
-    import torch
+    from eae_core.training import CheckpointError, TrainingDiverged, fit
 
-    from eae_core.data import load_images
-    from eae_core.models import build_model
-    from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit
-
-    model_options = _model_options(arguments)
     try:
-        options = TrainOptions(
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
-            learning_rate=arguments.learning_rate,
-            seed=arguments.seed,
-            device=arguments.device,
-            precision=arguments.precision,
-            progress=not arguments.no_progress,
-        )
-        images = load_images(arguments.dataset, "train", limit=arguments.limit)
-        torch.manual_seed(arguments.seed)  # the first weights
-        model = build_model(
-            arguments.model,
-            images.image_shape,
-            arguments.latent_dim,
-            width=arguments.width,
-            options=model_options,
-        )
+        model, images, options = _prepare(arguments)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     folder = _output_folder(arguments)
@@ -55,6 +35,8 @@ def train(arguments: argparse.Namespace) -> int:
             model, images, options, checkpoint=folder / CHECKPOINT, resume=arguments.resume
         )
     except ValueError as error:  # sizes that do not fit together, found before the first step
+        if arguments.output is None:
+            folder.rmdir()
         raise UsageError(str(error)) from error
     except (TrainingDiverged, CheckpointError, OSError) as error:
         raise SuiteError(str(error)) from error
@@ -64,36 +46,68 @@ def train(arguments: argparse.Namespace) -> int:
         )
     _write_samples(model, images, options, folder / SAMPLES)
     _write_record(arguments, model, images, history, folder / RECORD)
-    last = ", ".join(
-        f"{term} {value:.4g}"
-        for term, value in history.epochs[-1].items()
-        if term not in ("epoch", "seconds")
-    )
+    last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in _terms(history))
     print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
     print(f"left in {folder}: {RECORD}, {CHECKPOINT}, {SAMPLES}")
     return 0
 
 
+def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, TrainOptions]:
+    """Everything that training needs; ValueError or OSError say what is impossible."""
+    import torch
+
+    from eae_core.data import load_images
+    from eae_core.models import build_model
+    from eae_core.training import TrainOptions
+
+    model_options = _model_options(arguments)
+    options = TrainOptions(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
+        device=arguments.device,
+        precision=arguments.precision,
+        progress=not arguments.no_progress,
+    )
+    images = load_images(arguments.dataset, "train", limit=arguments.limit)
+    torch.manual_seed(arguments.seed)  # the first weights
+    model = build_model(
+        arguments.model,
+        images.image_shape,
+        arguments.latent_dim,
+        width=arguments.width,
+        options=model_options,
+    )
+    return model, images, options
+
+
 def _model_options(arguments: argparse.Namespace) -> ModelOptions:
     """The model's own options; one that the model does not have is an error."""
-    from eae_core.models import MODELS, AEOptions, EAEOptions
+    from eae_core.models import MODELS
 
     name = arguments.model
     if name not in MODELS:
         raise UsageError(f"there is no model {name!r}; {nearest(name, MODELS)}")
-    entropic = {"entropy_weight": arguments.entropy_weight, "k": arguments.k}
-    given = {key: value for key, value in entropic.items() if value is not None}
-    if name == "ae":
-        if given:
-            flag = next(iter(given)).replace("_", "-")
-            raise UsageError(f"an ae has no entropy term, so no --{flag}; use --model eae")
-        return AEOptions(normalize_code=arguments.normalize_code)
-    if arguments.normalize_code:
-        raise UsageError("the code of an eae is always normalised: leave out --normalize-code")
-    try:
-        return EAEOptions(**given)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    options_class = MODELS[name][1]
+    known = [field.name for field in dataclasses.fields(options_class)]
+    given = {key: getattr(arguments, key) for key in MODEL_OPTIONS}
+    given = {key: value for key, value in given.items() if value is not None}
+    for key in given:
+        if key not in known:
+            raise UsageError(
+                f"the model {name} has no {_flag(key)}; it has {', '.join(map(_flag, known))}"
+            )
+    return options_class(**given)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _terms(history: History) -> list[str]:
+    """The loss terms of a history."""
+    return [name for name in history.epochs[0] if name not in ("epoch", "seconds")]
 
 
 def _output_folder(arguments: argparse.Namespace) -> Path:
@@ -152,12 +166,9 @@ def _write_record(
     from eae_core.files import replacing
     from eae_core.records import new_record, record_text
 
-    left_out = {"call", "output", "resume", "no_progress", "device", "entropy_weight", "k"}
+    left_out = {"call", "output", "resume", "no_progress", "device", *MODEL_OPTIONS}
     parameters = {name: v for name, v in vars(arguments).items() if name not in left_out}
-    parameters.pop("normalize_code")
-    curves = {
-        term: history.curve(term) for term in history.epochs[0] if term not in ("epoch", "seconds")
-    }
+    curves = {term: history.curve(term) for term in _terms(history)}
     record = new_record(
         "train",
         f"{arguments.dataset}-{arguments.model}-d{arguments.latent_dim}".lower(),
