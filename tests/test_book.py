@@ -110,7 +110,7 @@ def facts(open_page):
     """What the browser knows of a page once it is set, measured once for all tests."""
 
     @cache
-    def measure(page, scheme="light"):
+    def measure(page, scheme):
         tab, wrong = open_page(f"{page}.html", scheme)
         measured = tab.evaluate(FACTS)
         tab.set_viewport_size({"width": 390, "height": 844})
@@ -118,7 +118,7 @@ def facts(open_page):
         tab.close()
         return {**measured, "wrong": wrong, "width_on_a_phone": width}
 
-    return measure
+    return lambda page, scheme="light": measure(page, scheme)
 
 
 def test_the_book_has_the_pages_of_its_table_of_contents_and_no_other(html):
