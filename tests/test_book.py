@@ -72,6 +72,17 @@ def browser_path():
     return found
 
 
+def test_a_missing_browser_is_a_skip_for_a_reader_and_a_failure_in_ci(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CHROMIUM", raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="chromium"):
+        browser_path()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="CHROMIUM"):
+        browser_path()
+
+
 @pytest.fixture(scope="module")
 def open_page(address):
     """A function that opens a page of the book in a light or dark window."""
