@@ -67,11 +67,12 @@ MEASURED = ["time", "peak memory", "device", "date"]
 
 
 def _measured(record: Record) -> list[str]:
+    # Unbreakable spaces and hyphens: a number stays on the line of its unit, a date on one line.
     return [
-        spell_seconds(record.seconds),
-        spell_bytes(record.peak_memory_bytes),
+        spell_seconds(record.seconds).replace(" ", "\u00a0"),
+        spell_bytes(record.peak_memory_bytes).replace(" ", "\u00a0"),
         _text(record.device),
-        record.created[:10],
+        record.created[:10].replace("-", "\u2011"),
     ]
 
 

@@ -26,8 +26,19 @@ def record():
     )
 
 
-def test_a_chapter_is_shown_with_its_run(chapters, record):
+def breakable(page):
+    """The page with ordinary spaces and hyphens."""
+    return page.replace("\u00a0", " ").replace("\u2011", "-")
+
+
+def test_numbers_stay_with_their_units_and_dates_whole(chapters, record):
     page = runs_page([(chapters[0], record)])
+    assert "| 1\u00a0min\u00a015\u00a0s | 1.0\u00a0GiB |" in page
+    assert "| 2026\u201111\u201121 |" in page
+
+
+def test_a_chapter_is_shown_with_its_run(chapters, record):
+    page = breakable(runs_page([(chapters[0], record)]))
     row = next(line for line in page.splitlines() if "01_first" in line)
     assert row == (
         "| [01 The first](../notebooks/01_first.ipynb) | `quick` | 1 min 15 s | 1.0 GiB "
@@ -58,7 +69,7 @@ def test_versions_that_differ_are_shown_beside_each_other(chapters, record):
 
 def test_recorded_experiments_are_listed(chapters, record):
     experiment = dataclasses.replace(record, experiment="eae-mnist", run="paper")
-    page = runs_page([(chapters[0], record)], [experiment])
+    page = breakable(runs_page([(chapters[0], record)], [experiment]))
     assert "| `eae-mnist` | `paper` | 1 min 15 s | 1.0 GiB | NVIDIA H100 | 2026-11-21 |" in page
 
 
