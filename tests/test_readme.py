@@ -28,7 +28,7 @@ COMMANDS = sorted(
         (name, line.split(PROGRAM, 1)[1])
         for name, text in TEXTS.items()
         for block in blocks(text, "bash")
-        for line in block.splitlines()
+        for line in block.replace("\\\n", " ").splitlines()
         if PROGRAM in line
     }
 )
