@@ -2,14 +2,14 @@
 
 from eae_core.entropy.knn import (
     DuplicatePointsError,
-    knn_entropy,
     gaussian_entropy_bound,
+    knn_entropy,
     unit_ball_log_volume,
 )
 
 __all__ = [
     "DuplicatePointsError",
-    "knn_entropy",
     "gaussian_entropy_bound",
+    "knn_entropy",
     "unit_ball_log_volume",
 ]
