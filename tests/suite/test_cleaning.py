@@ -1,17 +1,21 @@
 """Executed notebooks made fit to commit."""
 
+import base64
 import copy
+import io
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_notebook, new_output
+from PIL import Image
 from tiny_checkout import KERNELSPEC, code, markdown
 
 from eae_core.suite import SuiteError
-from eae_core.suite.cleaning import clean, clean_outputs, hide_paths, warnings_of
+from eae_core.suite.cleaning import clean, clean_outputs, hide_paths, smaller_png, warnings_of
 
 ROOT = Path("/home/someone/checkout")
 
@@ -86,14 +90,27 @@ def test_ordinary_text_that_resembles_a_path_stays():
 
 
 def test_texts_inside_rich_outputs_are_cleaned_and_pictures_kept():
-    data = {"text/plain": f"<X at {ROOT}/y>", "text/html": [f"{ROOT}/", "z"], "image/png": "iVBOR"}
-    output = new_output("display_data", data=data, metadata={"execution": {}, "image/png": {}})
+    data = {"text/plain": f"<X at {ROOT}/y>", "text/html": [f"{ROOT}/", "z"], "image/svg": "<svg/>"}
+    output = new_output("display_data", data=data, metadata={"execution": {}, "image/svg": {}})
     (cleaned,) = clean_outputs([output], root=ROOT)
-    assert cleaned["data"] == {"text/plain": "<X at y>", "text/html": "z", "image/png": "iVBOR"}
-    assert cleaned["metadata"] == {"image/png": {}}
+    assert cleaned["data"] == {"text/plain": "<X at y>", "text/html": "z", "image/svg": "<svg/>"}
+    assert cleaned["metadata"] == {"image/svg": {}}
     assert output["data"]["text/plain"].startswith("<X at /home"), "the original was changed"
 
 
 def test_warnings_are_told_before_they_are_cleaned_away(executed):
     executed.cells[3].outputs.append(stream("x.py:1: UserWarning: odd\n  f(x)\n", "stderr"))
     assert warnings_of(executed) == ["x.py:1: UserWarning: odd"]
+
+
+def test_pictures_become_smaller_and_look_the_same():
+    rng = np.random.default_rng(0)
+    pixels = np.repeat(rng.integers(0, 256, (64, 64, 1), np.uint8), 3, axis=2)  # greys
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    before = base64.b64encode(buffer.getvalue()).decode()
+    after = smaller_png(before)
+    assert len(after) < 0.7 * len(before)
+    with Image.open(io.BytesIO(base64.b64decode(after))) as picture:
+        assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - pixels).max() <= 8
+    assert smaller_png(after) == after
