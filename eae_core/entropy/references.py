@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -16,81 +15,26 @@ from scipy import integrate, special, stats
 from torch import Generator, Tensor
 
 from eae_core.entropy.knn import gaussian_entropy_bound, unit_ball_log_volume
+from eae_core.entropy.law import (
+    Law,
+    draw_exponential,
+    draw_normal,
+    draw_student_t,
+    draw_uniform,
+    whole,
+)
 
-
-@dataclass(frozen=True, eq=False)
-class Law:
-    """A law on R^d whose entropy is known.
-
-    Attributes:
-        name: what figures call it.
-        dimension: d.
-        entropy: in nats.
-        mean: (d,) float64; NaN where it does not exist.
-        variance: (d,) float64, of each coordinate; infinite or NaN where it does not exist.
-        draw: (n, generator) -> (n, d) float64; call `sample`, which checks its arguments.
-
-    Example:
-        >>> laplace(2)
-        Law(name='Laplace', dimension=2, entropy=3.386...)
-    """
-
-    name: str
-    dimension: int
-    entropy: float
-    mean: Tensor = field(repr=False)
-    variance: Tensor = field(repr=False)
-    draw: Callable[[int, Generator], Tensor] = field(repr=False)
-
-    def sample(self, n: int, *, generator: Generator) -> Tensor:
-        """Draw n independent points, n x d in float64, on the generator's device.
-
-        Raises:
-            TypeError: ``generator`` is no torch.Generator.
-            ValueError: n < 1.
-
-        Example:
-            >>> z = uniform_cube(3).sample(5, generator=torch.Generator().manual_seed(0))
-            >>> z.shape, z.dtype
-            (torch.Size([5, 3]), torch.float64)
-        """
-        if not isinstance(generator, Generator):
-            raise TypeError(
-                f"generator must be a torch.Generator, got {type(generator).__name__}; "
-                "try torch.Generator().manual_seed(0)"
-            )
-        return self.draw(_whole("n", n), generator)
-
-    def standardized(self) -> Law:
-        """The same law with each coordinate shifted and scaled to mean 0 and variance 1.
-
-        H((Z - m) / s) = H(Z) - sum_j log s_j, in nats. Correlations between coordinates remain.
-
-        Raises:
-            ValueError: a mean or a variance is not finite.
-
-        Example:
-            >>> round(uniform_cube(1).standardized().entropy, 4)  # log sqrt(12)
-            1.2425
-        """
-        if not (self.mean.isfinite().all() and self.variance.isfinite().all()):
-            raise ValueError(
-                f"{self.name} has no finite mean and variance, so it cannot be standardised; "
-                "use it as it is (a Student t has a finite variance for df > 2)"
-            )
-        mean, scale = self.mean, self.variance.sqrt()
-
-        def draw(n: int, generator: Generator) -> Tensor:
-            device = generator.device
-            return (self.draw(n, generator) - mean.to(device)) / scale.to(device)
-
-        return replace(
-            self,
-            entropy=self.entropy - float(scale.log().sum()),
-            mean=torch.zeros_like(mean),
-            variance=torch.ones_like(scale),
-            draw=draw,
-        )
+__all__ = [
+    "Law",
+    "exponential",
+    "gaussian",
+    "laplace",
+    "spherical_t",
+    "student_t",
+    "two_gaussians",
+    "uniform_ball",
+    "uniform_cube",
+]
 
 
 def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
@@ -107,7 +51,7 @@ def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
         >>> gaussian(2, condition=100).entropy == gaussian(2).entropy
         True
     """
-    d = _whole("dimension", dimension)
+    d = whole("dimension", dimension)
     if not 1.0 <= condition < math.inf:
         raise ValueError(f"condition must be a finite number of at least 1, got {condition}")
     if d == 1 and condition > 1.0:
@@ -118,7 +62,7 @@ def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
     factor = _cosine_axes(d) * deviations if condition > 1.0 else torch.eye(d, dtype=torch.float64)
 
     def draw(n: int, generator: Generator) -> Tensor:
-        return _normal(n, d, generator) @ factor.T.to(generator.device)
+        return draw_normal(n, d, generator) @ factor.T.to(generator.device)
 
     return Law(
         name="Gaussian" if condition == 1.0 else f"Gaussian, condition {condition:g}",
@@ -137,8 +81,8 @@ def uniform_cube(dimension: int) -> Law:
         >>> uniform_cube(7).entropy
         0.0
     """
-    d = _whole("dimension", dimension)
-    return _law("uniform cube", d, 0.0, (0.5, 1 / 12), lambda n, g: _uniform(n, d, g))
+    d = whole("dimension", dimension)
+    return _law("uniform cube", d, 0.0, (0.5, 1 / 12), lambda n, g: draw_uniform(n, d, g))
 
 
 def uniform_ball(dimension: int) -> Law:
@@ -150,11 +94,11 @@ def uniform_ball(dimension: int) -> Law:
         >>> round(uniform_ball(2).entropy, 4)  # log(pi)
         1.1447
     """
-    d = _whole("dimension", dimension)
+    d = whole("dimension", dimension)
 
     def draw(n: int, generator: Generator) -> Tensor:
-        direction = torch.nn.functional.normalize(_normal(n, d, generator))
-        return direction * _uniform(n, 1, generator) ** (1 / d)
+        direction = torch.nn.functional.normalize(draw_normal(n, d, generator))
+        return direction * draw_uniform(n, 1, generator) ** (1 / d)
 
     return _law("uniform ball", d, unit_ball_log_volume(d), (0.0, 1 / (d + 2)), draw)
 
@@ -166,10 +110,10 @@ def laplace(dimension: int) -> Law:
         >>> round(laplace(1).entropy, 4)
         1.6931
     """
-    d = _whole("dimension", dimension)
+    d = whole("dimension", dimension)
 
     def draw(n: int, generator: Generator) -> Tensor:
-        return _exponential(n, d, generator) - _exponential(n, d, generator)
+        return draw_exponential(n, d, generator) - draw_exponential(n, d, generator)
 
     return _law("Laplace", d, d * (1 + math.log(2)), (0.0, 2.0), draw)
 
@@ -181,8 +125,8 @@ def exponential(dimension: int) -> Law:
         >>> exponential(3).entropy
         3.0
     """
-    d = _whole("dimension", dimension)
-    return _law("exponential", d, float(d), (1.0, 1.0), lambda n, g: _exponential(n, d, g))
+    d = whole("dimension", dimension)
+    return _law("exponential", d, float(d), (1.0, 1.0), lambda n, g: draw_exponential(n, d, g))
 
 
 def student_t(dimension: int, df: float) -> Law:
@@ -198,10 +142,10 @@ def student_t(dimension: int, df: float) -> Law:
         >>> round(student_t(1, 1).entropy, 4)  # Cauchy: log(4 pi)
         2.531
     """
-    d, df = _whole("dimension", dimension), _degrees_of_freedom(df)
+    d, df = whole("dimension", dimension), _degrees_of_freedom(df)
     entropy = d * _spherical_t_entropy(1, df)
     name = f"Student t, df {df:g}"
-    return _law(name, d, entropy, _t_moments(df), lambda n, g: _student_t(n, d, df, g))
+    return _law(name, d, entropy, _t_moments(df), lambda n, g: draw_student_t(n, d, df, g))
 
 
 def spherical_t(dimension: int, df: float) -> Law:
@@ -219,13 +163,13 @@ def spherical_t(dimension: int, df: float) -> Law:
         >>> spherical_t(1, 3).entropy == student_t(1, 3).entropy
         True
     """
-    d, df = _whole("dimension", dimension), _degrees_of_freedom(df)
+    d, df = whole("dimension", dimension), _degrees_of_freedom(df)
 
     def draw(n: int, generator: Generator) -> Tensor:
         z = torch.zeros(n, d, dtype=torch.float64, device=generator.device)
         for j in range(d):
             scale = ((df + z.square().sum(1)) / (df + j)).sqrt()  # (n,)
-            z[:, j] = scale * _student_t(n, 1, df + j, generator)[:, 0]
+            z[:, j] = scale * draw_student_t(n, 1, df + j, generator)[:, 0]
         return z
 
     name = f"spherical Student t, df {df:g}"
@@ -245,14 +189,14 @@ def two_gaussians(dimension: int, separation: float) -> Law:
         >>> round(two_gaussians(1, 40).entropy - gaussian(1).entropy, 6)  # log 2
         0.693147
     """
-    d = _whole("dimension", dimension)
+    d = whole("dimension", dimension)
     if not 0.0 <= separation < math.inf:
         raise ValueError(f"separation must be a finite number of at least 0, got {separation}")
     half = separation / 2
 
     def draw(n: int, generator: Generator) -> Tensor:
-        z = _normal(n, d, generator)
-        z[:, 0] += half * (2 * _uniform(n, 1, generator)[:, 0] - 1).sign()
+        z = draw_normal(n, d, generator)
+        z[:, 0] += half * (2 * draw_uniform(n, 1, generator)[:, 0] - 1).sign()
         return z
 
     entropy = gaussian_entropy_bound(d) + _cluster_information(half)
@@ -271,26 +215,6 @@ def _law(
     """A law whose coordinates share their mean and variance."""
     mean, variance = (torch.full((d,), moment, dtype=torch.float64) for moment in moments)
     return Law(name, d, entropy, mean, variance, draw)
-
-
-def _normal(n: int, d: int, generator: Generator) -> Tensor:
-    return torch.randn(n, d, generator=generator, dtype=torch.float64, device=generator.device)
-
-
-def _uniform(n: int, d: int, generator: Generator) -> Tensor:
-    return torch.rand(n, d, generator=generator, dtype=torch.float64, device=generator.device)
-
-
-def _exponential(n: int, d: int, generator: Generator) -> Tensor:
-    empty = torch.empty(n, d, dtype=torch.float64, device=generator.device)
-    return empty.exponential_(generator=generator)
-
-
-def _student_t(n: int, d: int, df: float, generator: Generator) -> Tensor:
-    # Bailey (1994): radius times (cos, sin) of a uniform angle is a bivariate t. His U^(-2/df) is
-    # exp(2 E / df) with E exponential, and expm1 keeps small radii exact.
-    radius = (df * torch.expm1(_exponential(n, d, generator) * (2 / df))).sqrt()
-    return radius * torch.cos(2 * math.pi * _uniform(n, d, generator))
 
 
 def _cosine_axes(d: int) -> Tensor:
@@ -325,12 +249,6 @@ def _cluster_information(half: float) -> float:
 
     missing, _ = integrate.quad(unsure, -12.0, 12.0, epsabs=1e-12, epsrel=1e-12, limit=200)
     return math.log(2) - float(missing)
-
-
-def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value
 
 
 def _degrees_of_freedom(df: float) -> float:
