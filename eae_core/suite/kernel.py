@@ -71,8 +71,6 @@ class InterpreterEngine(NBClientEngine):  # type: ignore[misc]
         )
         # A backend set for scripts (MPLBACKEND=agg) would leave the chapter without figures.
         environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-        # OpenMP threads that wait actively starve each other wherever cores are shared.
-        environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         with kernel_log.open("wb") as log:
             client.execute(cwd=str(folder), env=environment, stdout=log, stderr=log)
 
