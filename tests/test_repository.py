@@ -56,7 +56,13 @@ def test_versions_agree():
 def test_make_help_lists_every_verb():
     makefile = (ROOT / "Makefile").read_text()
     verbs = set(re.search(r"\.PHONY: (.*)", makefile)[1].split())
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert {line.split()[1] for line in printed.stdout.splitlines()} == verbs
 
 

@@ -112,6 +112,9 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
     try:
         executed = _execute(project, planned, finished.notebook, progress=progress)
     except KeyboardInterrupt:
+        # The abandoned kernel's death is ours: its client need not report it as the process ends.
+        for name in ("asyncio", "papermill"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         raise KeyboardInterrupt(
             f"stopped; the cells that ran are kept in {project.show(finished.notebook)}"
         ) from None
