@@ -69,9 +69,13 @@ async () => {
     };
   };
 
+  const cut = [...document.querySelectorAll("article mjx-container[display=true]")]
+    .filter(formula => formula.scrollWidth > formula.clientWidth + 1);
+
   return {
     theme: document.documentElement.dataset.theme,
     formulas: document.querySelectorAll("article mjx-container").length,
+    cut_formulas: cut.map(formula => formula.closest("[id]").id),
     broken_formulas: [...document.querySelectorAll("mjx-merror")].map(e => e.textContent),
     texts,
     pictures: await Promise.all([...document.querySelectorAll("article img")].map(picture)),

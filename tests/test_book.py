@@ -161,6 +161,7 @@ def test_all_mathematics_is_set(facts, html, page):
     assert written > 0 or page not in CHAPTERS
     assert facts(page)["formulas"] >= written
     assert facts(page)["broken_formulas"] == []
+    assert facts(page)["cut_formulas"] == [], "wider than the column of a desktop"
 
 
 @pytest.mark.browser
