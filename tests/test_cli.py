@@ -143,7 +143,12 @@ def test_ctrl_c_keeps_what_ran(project):
         project.root, "01_first", code("print('before')"), code("import time; time.sleep(99)")
     )
     words = [*COMMAND, "run", "01", "--root", project.root]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    # Where the tests themselves run in the background, SIGINT is ignored, and that is inherited.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     kept = wait_for(lambda: next(iter(project.runs.glob("*/01_first.ipynb")), None))
     wait_for(lambda: "before\\n" in kept.read_text())
     os.killpg(process.pid, signal.SIGINT)
