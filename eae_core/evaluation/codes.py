@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eae_core.data import ImageSet
 from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.normalization import standard_gaussian
 
 
 @contextmanager
@@ -59,11 +60,15 @@ def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Ten
 
 
 def sample_images(model: Autoencoder, n: int, *, seed: int = 0) -> Tensor:
-    """Decode n codes drawn from N(0, I); the same seed gives the same codes on every device."""
+    """Decode n codes drawn from the model's law, N(0, I) unless its constraint leads to another.
+
+    The same seed gives the same codes on every device.
+    """
     if n < 1:
         raise ValueError(f"the number of samples must be at least 1, got {n}")
-    generator = torch.Generator().manual_seed(seed)
-    return decode_codes(model, torch.randn(n, model.latent_dim, generator=generator))
+    # A reader's own model need not know a law.
+    law = getattr(model, "code_law", None) or standard_gaussian(model.latent_dim)
+    return decode_codes(model, law.sample(n, generator=torch.Generator().manual_seed(seed)))
 
 
 def reconstruct(model: Autoencoder, x: Tensor, *, batch_size: int = 500) -> Tensor:

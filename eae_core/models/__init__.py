@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from eae_core.models.autoencoders import AE, EAE, AEOptions, Autoencoder, EAEOptions
+from eae_core.models.constraints import (
+    CodeBox,
+    CodeL1Norm,
+    CodeSphere,
+    CodeUnitMean,
+    build_constraint,
+)
+from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
 from eae_core.models.normalization import CodeBatchNorm
 
@@ -25,7 +33,13 @@ __all__ = [
     "AEOptions",
     "Autoencoder",
     "CodeBatchNorm",
+    "CodeBox",
+    "CodeConstraint",
+    "CodeL1Norm",
+    "CodeSphere",
+    "CodeUnitMean",
     "EAEOptions",
+    "build_constraint",
     "build_model",
     "build_networks",
     "rebuild_model",
@@ -75,9 +89,19 @@ def build_model(
         "image_shape": list(image_shape),
         "latent_dim": latent_dim,
         "width": width,
-        "options": asdict(options),
+        "options": _as_written(options),
     }
     return model
+
+
+def _as_written(options: ModelOptions) -> dict[str, Any]:
+    """Options as files hold them, see ``ADDED_LATER``."""
+    values = {field: getattr(options, field.name) for field in fields(options)}
+    return {
+        field.name: value
+        for field, value in values.items()
+        if "added_later" not in field.metadata or value != field.default
+    }
 
 
 def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:

@@ -9,13 +9,14 @@ error. The paper does not say how it reduces either term.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from eae_core.entropy import knn_entropy
-from eae_core.models.normalization import CodeBatchNorm
+from eae_core.entropy.law import Law
+from eae_core.models.constraints import build_constraint, check_constraint
+from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
 
 
 class Autoencoder(nn.Module, ABC):
@@ -41,6 +42,11 @@ class Autoencoder(nn.Module, ABC):
     def image_shape(self) -> tuple[int, ...]:
         """(channels, height, width) that the model was built for."""
         return tuple(self.config["image_shape"])
+
+    @property
+    def code_law(self) -> Law:
+        """What codes of new images are drawn from: N(0, I), unless the model has another law."""
+        return standard_gaussian(self.latent_dim)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes z (n, d) of images x (n, c, h, w)."""
@@ -119,12 +125,19 @@ class AE(Autoencoder):
         return {"loss": reconstruction, "reconstruction": reconstruction}
 
 
+# Marks an option that files of version 0.1.0 do not know: it is written only where it is not at
+# its default, so that those files stay files of the same model.
+ADDED_LATER = {"added_later": True}
+
+
 @dataclass(frozen=True)
 class EAEOptions:
     """Options of :class:`EAE`."""
 
     entropy_weight: float = 1.0  #: lambda, in units of squared error per nat
     k: int = 1  #: which neighbour the estimator uses
+    #: what is held fixed about the code, see :func:`~eae_core.models.build_constraint`
+    constraint: str = field(default="batch_norm", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         if not 0 <= self.entropy_weight < float("inf"):
@@ -133,21 +146,24 @@ class EAEOptions:
             )
         if self.k < 1:
             raise ValueError(f"k must be at least 1, got {self.k}")
+        check_constraint(self.constraint)
 
 
 class EAE(Autoencoder):
-    r"""Entropic autoencoder: a batch-normalised code whose entropy is pushed up.
+    r"""Entropic autoencoder: a constrained code, batch-normalised by default, of large entropy.
 
     .. math::
         \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2 - \lambda \hat H(z_1, \dots, z_n),
         \qquad z = \mathrm{BN}(E(x))
 
     with the Kozachenko-Leonenko estimate over the batch. With ``entropy_weight=0`` it is an
-    autoencoder with a batch-normalised code, and the entropy is reported all the same.
+    autoencoder with a batch-normalised code, and the entropy is reported all the same. Another
+    constraint in place of BN leads to another law of the code, :attr:`code_law`.
 
     Source:
-        Ghose et al. (2020), equation 2. The estimator is in float64, whatever the precision of
-        training; the weight counts one nat against one unit of summed squared error.
+        Ghose et al. (2020), equation 2; other constraints: their section 3.3. The estimator is in
+        float64, whatever the precision of training; the weight counts one nat against one unit of
+        summed squared error.
 
     Example:
         >>> import torch
@@ -168,8 +184,12 @@ class EAE(Autoencoder):
     ) -> None:
         super().__init__(encoder, decoder, latent_dim)
         self.options = options or EAEOptions()
-        self.code_norm = CodeBatchNorm(latent_dim)
+        self.code_norm = build_constraint(self.options.constraint, latent_dim)
         self.minimum_batch_size = self.options.k + 2
+
+    @property
+    def code_law(self) -> Law:
+        return self.code_norm.law
 
     def encode(self, x: Tensor) -> Tensor:
         z: Tensor = self.code_norm(self.encoder(x))
@@ -184,7 +204,7 @@ class EAE(Autoencoder):
         z = self.encode(x)
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
-        entropy = knn_entropy(z if weight else z.detach(), self.options.k)
+        entropy = self.code_norm.entropy(z if weight else z.detach(), self.options.k)
         return {
             "loss": reconstruction - weight * entropy,
             "reconstruction": reconstruction,

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
-from torch import Tensor, nn
+from scipy import stats
+from torch import Generator, Tensor, nn
+
+from eae_core.entropy.law import Law
+from eae_core.entropy.references import gaussian
+from eae_core.models.layers import CodeConstraint
 
 
-class CodeBatchNorm(nn.BatchNorm1d):
+def standard_gaussian(latent_dim: int) -> Law:
+    """N(0, I), drawn in single precision: seeded codes are those that torch.randn gives.
+
+    Example:
+        >>> standard_gaussian(1)
+        Law(name='Gaussian', dimension=1, entropy=1.418...)
+    """
+
+    def draw(n: int, generator: Generator) -> Tensor:
+        return torch.randn(n, latent_dim, generator=generator, device=generator.device).double()
+
+    return replace(gaussian(latent_dim), draw=draw)
+
+
+class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     r"""Batch normalisation of a code, without scale and shift.
 
     In training mode each coordinate of the batch gets mean 0 and variance 1 (the biased variance,
@@ -38,6 +59,8 @@ class CodeBatchNorm(nn.BatchNorm1d):
         (True, [1.0, 1.0])
     """
 
+    name = "batch_norm"
+
     def __init__(self, latent_dim: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
         if latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
@@ -52,3 +75,11 @@ class CodeBatchNorm(nn.BatchNorm1d):
             )
         with torch.autocast(z.device.type, enabled=False):
             return super().forward(z if z.dtype == torch.float64 else z.float())
+
+    @property
+    def law(self) -> Law:
+        return standard_gaussian(self.num_features)
+
+    @property
+    def marginal(self) -> stats.rv_continuous:
+        return stats.norm()
