@@ -8,16 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 from eae_core.models.autoencoders import AE, EAE, AEOptions, Autoencoder, EAEOptions
-from eae_core.models.constraints import (
-    CodeBox,
-    CodeL1Norm,
-    CodeSphere,
-    CodeUnitMean,
-    build_constraint,
-)
+from eae_core.models.averages import CodeL1Norm, CodeUnitMean
+from eae_core.models.constraints import build_constraint
 from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
 from eae_core.models.normalization import CodeBatchNorm
+from eae_core.models.supports import CodeBox, CodeSphere
 
 ModelOptions = AEOptions | EAEOptions
 

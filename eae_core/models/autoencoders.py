@@ -138,6 +138,8 @@ class EAEOptions:
     k: int = 1  #: which neighbour the estimator uses
     #: what is held fixed about the code, see :func:`~eae_core.models.build_constraint`
     constraint: str = field(default="batch_norm", metadata=ADDED_LATER)
+    #: in which the entropy is estimated, see :meth:`~eae_core.models.CodeConstraint.entropy`
+    coordinates: str = field(default="code", metadata=ADDED_LATER)
 
     def __post_init__(self) -> None:
         if not 0 <= self.entropy_weight < float("inf"):
@@ -146,7 +148,7 @@ class EAEOptions:
             )
         if self.k < 1:
             raise ValueError(f"k must be at least 1, got {self.k}")
-        check_constraint(self.constraint)
+        check_constraint(self.constraint, self.coordinates)
 
 
 class EAE(Autoencoder):
@@ -204,7 +206,9 @@ class EAE(Autoencoder):
         z = self.encode(x)
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
-        entropy = self.code_norm.entropy(z if weight else z.detach(), self.options.k)
+        entropy = self.code_norm.entropy(
+            z if weight else z.detach(), self.options.k, coordinates=self.options.coordinates
+        )
         return {
             "loss": reconstruction - weight * entropy,
             "reconstruction": reconstruction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -20,6 +21,8 @@ class CodeConstraint(nn.Module):
     """
 
     name: ClassVar[str]  #: how :func:`~eae_core.models.build_constraint` calls it
+    coordinates: ClassVar[tuple[str, ...]] = ("code", "gaussian")  #: that :meth:`entropy` takes
+    smallest_share: ClassVar[str] = "tiny"  #: of the law beside a code that its precision can tell
 
     @property
     def law(self) -> Law:
@@ -41,9 +44,65 @@ class CodeConstraint(nn.Module):
         """The law of one coordinate under :attr:`law`, frozen, from ``scipy.stats``."""
         raise NotImplementedError
 
-    def entropy(self, z: Tensor, k: int = 1) -> Tensor:
-        """Nearest-neighbour estimate of the entropy of constrained codes z (n, d), in nats."""
-        return knn_entropy(z, k)
+    def entropy(self, z: Tensor, k: int = 1, *, coordinates: str = "code") -> Tensor:
+        r"""Nearest-neighbour estimate of the entropy of constrained codes z (n, d), in nats.
+
+        The estimator prefers an edge of the support, where its ball sticks out: by whole nats from
+        about 8 dimensions on. In the coordinates :math:`u = \Phi^{-1}(F(z))`, with F the
+        distribution function of a coordinate under :attr:`law`, that law is N(0, I) and has no
+        edge, and the change of variables is exact:
+
+        .. math:: \hat H(z) = \hat H(u) - \frac1n \sum_i \log \left| \frac{du_i}{dz_i} \right|
+
+        Under :attr:`law` the bias is then that of the Gaussian, see
+        :func:`~eae_core.entropy.expectation.expected_gaussian_estimate`.
+
+        Args:
+            z: (n, d) codes that this layer gave.
+            k: which neighbour.
+            coordinates: ``"code"`` for z itself, ``"gaussian"`` for u.
+
+        Raises:
+            ValueError: coordinates that this constraint does not have (a sphere has no edge).
+
+        Example:
+            >>> import torch
+            >>> from eae_core.models import build_constraint
+            >>> layer = build_constraint("box", 16)
+            >>> z = layer.law.sample(500, generator=torch.Generator().manual_seed(0))
+            >>> biased, better = layer.entropy(z), layer.entropy(z, coordinates="gaussian")
+            >>> bool(biased - layer.law.entropy > 3), bool(better - layer.law.entropy < 1)
+            (True, True)
+        """
+        self.check_coordinates(coordinates)
+        if coordinates == "code":
+            return knn_entropy(z, k)
+        u, log_stretch = self.gaussian_coordinates(z)
+        return (knn_entropy(u, k) - log_stretch.mean()).to(z.dtype)
+
+    @classmethod
+    def check_coordinates(cls, coordinates: str) -> None:
+        """Raise ValueError unless the entropy can be estimated in these coordinates."""
+        if coordinates not in cls.coordinates:
+            raise ValueError(
+                f"coordinates of the constraint {cls.name!r} must be one of "
+                f"{', '.join(cls.coordinates)}, got {coordinates!r}"
+            )
+
+    def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates u (n, d) in which the law is N(0, I), and log |du/dz| (n,), in float64."""
+        with torch.autocast(z.device.type, enabled=False):
+            below, above, log_density = self.tails(z.double())
+            # The smaller of the two shares is exact where the other rounds to 1.
+            least = getattr(torch.finfo(z.dtype), self.smallest_share)
+            u = torch.special.ndtri(torch.minimum(below, above).clamp(min=least))
+            u = torch.where(below < above, u, -u)
+            log_normal = -0.5 * u.square() - 0.5 * math.log(2 * math.pi)
+            return u, (log_density - log_normal).sum(1)
+
+    def tails(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Share of :attr:`marginal` below z, share above, and log density, each (n, d)."""
+        raise NotImplementedError
 
 
 class ConstraintLayer(CodeConstraint):

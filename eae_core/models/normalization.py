@@ -76,6 +76,9 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         with torch.autocast(z.device.type, enabled=False):
             return super().forward(z if z.dtype == torch.float64 else z.float())
 
+    def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z.double(), z.new_zeros(len(z), dtype=torch.float64)
+
     @property
     def law(self) -> Law:
         return standard_gaussian(self.num_features)

@@ -8,6 +8,8 @@ from scipy import stats
 from torch.nn.functional import normalize, softplus
 
 from eae_core import CodeBatchNorm, build_model, knn_entropy
+from eae_core.entropy import gaussian_entropy_bound
+from eae_core.entropy.expectation import expected_gaussian_estimate
 from eae_core.entropy.sphere import sphere_knn_entropy
 from eae_core.models import (
     CodeBox,
@@ -185,6 +187,17 @@ def test_refuses_bad_codes(name):
         (lambda: CodeUnitMean(2, momentum=0.0), ValueError, "momentum"),
         (lambda: CodeL1Norm(2, momentum=1.5), ValueError, "momentum"),
         (lambda: EAEOptions(constraint="boxx"), ValueError, "did you mean 'box'"),
+        (lambda: EAEOptions(coordinates="polar"), ValueError, "code, gaussian, got 'polar'"),
+        (
+            lambda: EAEOptions(constraint="sphere", coordinates="gaussian"),
+            ValueError,
+            "'sphere' must be one of code, got",
+        ),
+        (
+            lambda: CodeSphere(2).entropy(torch.eye(2), coordinates="gaussian"),
+            ValueError,
+            "one of code",
+        ),
     ],
 )
 def test_refuses(call, error, message):
@@ -251,6 +264,62 @@ def test_the_layer_estimates_the_entropy_of_its_law(name):
     assert mean == pytest.approx(layer.law.entropy, abs=0.1)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "sphere"])
+@pytest.mark.parametrize("d", [1, 8])
+def test_in_gaussian_coordinates_the_law_is_standard_gaussian(name, d):
+    layer, z = build_constraint(name, d), sample(name, d, 4000)
+    u, log_stretch = layer.gaussian_coordinates(z)
+    assert all(stats.kstest(column.numpy(), "norm").pvalue > 1e-4 for column in u.T)
+    # The same in another way: scipy's quantiles, and the derivative by automatic differentiation.
+    expected = stats.norm.ppf(layer.marginal.cdf(z.numpy()))
+    torch.testing.assert_close(u, torch.as_tensor(expected), atol=1e-8, rtol=1e-6)
+    z = z[:50].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(layer.gaussian_coordinates(z)[0].sum(), z)
+    torch.testing.assert_close(log_stretch[:50], slope.log().sum(1))
+
+
+@pytest.mark.parametrize("name", ["l1_norm", "unit_mean", "box"])
+def test_in_gaussian_coordinates_the_bias_is_that_of_the_gaussian(name):
+    # 40 samples of 100 points in 16 dimensions; one estimate has a standard deviation near 0.4.
+    layer = build_constraint(name, 16)
+    parts = sample(name, 16, 4000).split(100)
+    found = [layer.entropy(z, coordinates="gaussian").item() for z in parts]
+    bias = expected_gaussian_estimate(16, 100) - gaussian_entropy_bound(16)
+    error = sum(found) / len(found) - layer.law.entropy - bias
+    assert abs(error) < 4 * torch.tensor(found).std().item() / math.sqrt(len(found))
+
+
+@pytest.mark.parametrize("name", ["unit_mean", "box"])
+def test_in_gaussian_coordinates_corners_are_not_preferred(name):
+    layer = build_constraint(name, 16)
+    generator = torch.Generator().manual_seed(5)
+    signs = torch.randn(100, 16, generator=generator, dtype=torch.float64).sign()
+    u = 4 * signs + 0.3 * torch.randn(100, 16, generator=generator, dtype=torch.float64)
+    corners, law = layer.double()(u), sample(name, 16, 100)
+    assert layer.entropy(corners) > layer.entropy(law)
+    own, other = (layer.entropy(z, coordinates="gaussian") for z in (corners, law))
+    assert other > own + 1
+
+
+@pytest.mark.parametrize("name", ["batch_norm", "l1_norm", "unit_mean", "box"])
+def test_gradient_in_gaussian_coordinates(name):
+    layer = build_constraint(name, 3).double()
+    u = (codes(6) / 3 - 1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda u: layer.entropy(layer(u), coordinates="gaussian"), u)
+
+
+def test_gaussian_coordinates_are_finite_out_to_where_precision_ends():
+    z = torch.tensor([[-1.0], [1.0], [1 - 2**-24], [0.0]])
+    u, log_stretch = CodeBox(1).gaussian_coordinates(z)
+    assert u.isfinite().all()
+    assert log_stretch.isfinite().all()
+    assert u[1].item() == -u[0].item() > 5
+    far = torch.tensor([[600.0], [1e-30], [0.0]])
+    assert CodeUnitMean(1).gaussian_coordinates(far)[0].isfinite().all()
+    sides, _ = CodeL1Norm(1).gaussian_coordinates(torch.tensor([[-50.0], [50.0], [0.0]]))
+    assert sides.flatten().tolist() == [-sides[1].item(), sides[1].item(), 0.0]
+
+
 def alternatives(name: str) -> list[torch.Tensor]:
     """Codes of other shapes that meet the constraint."""
     generator = torch.Generator().manual_seed(4)
@@ -297,6 +366,15 @@ def test_files_from_before_the_option_are_files_of_the_same_model():
     assert isinstance(rebuild_model(model.config).code_norm, CodeBatchNorm)
     other = build_model("eae", (1, 32, 32), 4, width=2, options=EAEOptions(constraint="box"))
     assert other.config["options"] == {"entropy_weight": 1.0, "k": 1, "constraint": "box"}
+
+
+def test_eae_takes_coordinates_by_name():
+    options = EAEOptions(constraint="unit_mean", coordinates="gaussian")
+    model = build_model("eae", (1, 32, 32), 4, width=2, options=options)
+    x = torch.rand(20, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    expected = model.code_norm.entropy(model.encode(x), coordinates="gaussian")
+    assert model.loss(x)["entropy"].item() == pytest.approx(expected.item(), abs=1e-3)
+    assert rebuild_model(model.config).options == options
 
 
 def test_the_sphere_of_a_plain_normalisation():
