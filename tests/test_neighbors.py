@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from eae_core import neighbors
-from eae_core.neighbors import nearest_neighbors
+from eae_core.neighbors import choice, nearest_neighbors
 
-ENGINES = ["direct", "blocked", "kdtree", "auto"]
+ENGINES = ["dense", "blocked", "kdtree", "auto"]
 
 
 def normal(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -58,9 +57,10 @@ def test_blocked_is_exact_where_squares_cancel(dtype):
     x = (centres[:, None] + 1e-4 * normal(400, 24, seed=1, dtype=dtype).view(20, 20, 24)).view(
         -1, 24
     )
-    blocked = nearest_neighbors(x, engine="blocked", block_size=64)
-    direct = nearest_neighbors(x, engine="direct")
-    torch.testing.assert_close(blocked.distances, direct.distances, rtol=1e-6, atol=0)
+    for engine in ("blocked", "auto"):
+        found = nearest_neighbors(x, engine=engine)
+        dense = nearest_neighbors(x, engine="dense")
+        torch.testing.assert_close(found.distances, dense.distances, rtol=1e-6, atol=0)
 
 
 def test_k_may_reach_every_other_point():
@@ -71,10 +71,13 @@ def test_k_may_reach_every_other_point():
         torch.testing.assert_close(distances.double(), furthest)
 
 
-def test_auto_chooses_by_size_and_dimension():
-    assert neighbors._choose_engine(torch.empty(100, 64), torch.empty(100, 64)) == "direct"
-    assert neighbors._choose_engine(torch.empty(5000, 4), torch.empty(5000, 4)) == "kdtree"
-    assert neighbors._choose_engine(torch.empty(5000, 64), torch.empty(5000, 64)) == "blocked"
+def test_auto_chooses_by_device_size_and_dimension():
+    def choose(device, n, d, k=1):
+        return choice.choose_engine(device, n, n, d, k)
+
+    assert choose("cpu", 100_000, 2) == "kdtree"
+    assert choose("cpu", 10_000, 64) == choose("cpu", 10_000, 16, 5) == "blocked"
+    assert {choose("cuda", n, d) for n in (100, 10_000) for d in (2, 64)} <= {"dense", "blocked"}
 
 
 def test_gradient_does_not_flow_through_the_search():
@@ -89,8 +92,11 @@ def test_gradient_does_not_flow_through_the_search():
         ({"x": torch.rand(5, 2), "y": torch.rand(5, 3)}, "same d"),
         ({"x": torch.rand(5, 2), "k": 5}, r"1\.\.4"),
         ({"x": torch.rand(5, 2), "y": torch.rand(3, 2), "k": 4}, r"1\.\.3"),
-        ({"x": torch.rand(5, 2), "engine": "faiss"}, "there are auto"),
-        ({"x": torch.rand(5, 2), "block_size": 0}, "block_size"),
+        ({"x": torch.rand(5, 2), "engine": "ball"}, "there are auto"),
+        ({"x": torch.rand(5, 2), "memory_limit": 0}, "memory_limit"),
+        ({"x": torch.rand(5, 2).int()}, "float32 or float64"),
+        ({"x": torch.rand(5, 2), "y": torch.rand(5, 2).double()}, "both alike"),
+        ({"x": torch.rand(5, 2), "exclude": torch.arange(5)}, "it needs y"),
     ],
 )
 def test_refuses(arguments, message):

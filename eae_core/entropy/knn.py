@@ -6,20 +6,41 @@ import math
 from typing import Literal
 
 import torch
+import torch.distributed as dist
 from scipy.special import digamma
 from torch import Tensor
 
-from eae_core.neighbors import Engine, nearest_neighbors
+from eae_core.distributed import gather_rows
+from eae_core.entropy.samples import (
+    DuplicatePointsError,
+    Reduction,
+    Zero,
+    check_options,
+    check_sample,
+    log_distances,
+    no_autocast,
+)
+from eae_core.neighbors import Engine, neighbor_indices
 
-Reduction = Literal["mean", "none"]
-Zero = Literal["raise", "floor"]
+__all__ = [
+    "Correction",
+    "DuplicatePointsError",
+    "Reduction",
+    "gaussian_entropy_bound",
+    "knn_entropy",
+    "unit_ball_log_volume",
+]
+
 Correction = Literal["digamma", "log"]
 
 EULER_GAMMA = 0.57721566490153286061
 
-
-class DuplicatePointsError(ValueError):
-    """Some points coincide with their k-th neighbour, where log rho is minus infinity."""
+# After "3 of 20 ".
+REPEATED = (
+    "points coincide with their neighbour number {k}, so the estimate is minus infinity. Remove "
+    "duplicates (torch.unique(z, dim=0)), use a larger k, or pass "
+    'zero="floor" with the smallest distance that means anything in your data, e.g. floor=1e-6.'
+)
 
 
 def unit_ball_log_volume(d: int) -> float:
@@ -53,7 +74,9 @@ def knn_entropy(
     floor: float | None = None,
     correction: Correction = "digamma",
     engine: Engine = "auto",
-    block_size: int | None = None,
+    memory_limit: int | None = None,
+    group: dist.ProcessGroup | None = None,
+    validate: bool = True,
 ) -> Tensor:
     r"""Kozachenko-Leonenko estimate of the differential entropy of a sample, in nats.
 
@@ -75,16 +98,26 @@ def knn_entropy(
             one-neighbour form, :math:`\log(n - 1) + \gamma` (k = 1 only). They differ by
             :math:`\psi(n) - \log(n-1) \approx 1/(2n)`.
         engine: how neighbours are searched, see :func:`eae_core.neighbors.nearest_neighbors`.
-        block_size: rows searched at once; None fits a block into 64 MiB.
+        memory_limit: bytes of working memory of the search; None takes a share of what is free.
+
+        group: torch.distributed ranks that hold the sample together. Each scores its own rows
+            against those of all, and n counts all; see below.
+        validate: look for NaN, infinity and duplicates, for which a GPU must have finished
+            computing ``z``. False spares this wait, which a CUDA graph cannot hold; a duplicate
+            then makes the result minus infinity.
 
     Returns:
-        A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``.
+        A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``. With a group,
+        the local terms of the rank's own rows, or their sum times (number of ranks) / n: the mean
+        of that over the ranks is the estimate, whatever rows each holds, and a gradient averaged
+        over the ranks, as DistributedDataParallel does it, is the estimate's.
 
     Raises:
         TypeError: ``z`` is no tensor of floats, or k is no integer.
         ValueError: a shape that is not n x d, an empty or non-finite sample, k outside 1..n-1, an
             unknown option, or a missing floor.
         DuplicatePointsError: duplicated points under ``zero="raise"``.
+        RuntimeError: a group without an initialised torch.distributed.
 
     Source:
         Kozachenko and Leonenko (1987); the form with k: Kraskov et al. (2004), section II.
@@ -94,73 +127,42 @@ def knn_entropy(
         >>> knn_entropy(z)  # log(2)/3 + log(2) + psi(3) - psi(1)
         tensor(2.4242)
     """
-    _check_options(reduction, zero, floor, correction, k)
-    z = _check_sample(z, k)
-    n, d = z.shape
-    with torch.autocast(z.device.type, enabled=False):
-        index = nearest_neighbors(z, k=k, engine=engine, block_size=block_size).indices
-        log_rho = _log_distances(_wide(z), index, k, zero, floor)  # (n,)
-        offset = (
-            digamma(n) - digamma(k) if correction == "digamma" else math.log(n - 1) + EULER_GAMMA
+    check_options(k, reduction=reduction, zero=zero, floor=floor)
+    z = check_sample(z, values=validate)
+    with no_autocast(z.device):
+        if group is None:
+            points, own, exclude = z, z, None
+        else:
+            points, start = gather_rows(z, group)
+            own = points[start : start + len(z)]
+            exclude = torch.arange(start, start + len(z), device=z.device)
+        n, d = points.shape
+        if not 1 <= k < n:
+            raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
+        index = neighbor_indices(
+            own,
+            None if exclude is None else points,
+            k=k,
+            exclude=exclude,
+            engine=engine,
+            memory_limit=memory_limit,
         )
-        local = d * log_rho + (unit_ball_log_volume(d) + float(offset))
-        return (local.mean() if reduction == "mean" else local).to(z.dtype)
+        complaint = REPEATED.format(k=k) if validate else None
+        log_rho = log_distances(own, points, index, floor, complaint)  # (n,)
+        local = d * log_rho + (unit_ball_log_volume(d) + _offset(correction, n, k))
+        if reduction == "none":
+            return local.to(z.dtype)
+        if group is None:
+            return local.mean().to(z.dtype)
+        return (local.sum() * (dist.get_world_size(group) / n)).to(z.dtype)
 
 
-def _log_distances(z: Tensor, index: Tensor, k: int, zero: Zero, floor: float | None) -> Tensor:
-    squares = (z - z[index]).square().sum(1)  # (n,)
-    if zero == "floor" and floor is not None:
-        return 0.5 * squares.clamp(min=floor**2).log()  # no gradient below the floor
-    if (coincide := squares == 0).any():
-        raise DuplicatePointsError(
-            f"{int(coincide.sum())} of {len(z)} points coincide with their neighbour number {k}, "
-            "so the estimate is minus infinity. Remove duplicates (torch.unique(z, dim=0)), use a "
-            'larger k, or pass zero="floor" with the smallest distance that means anything in '
-            "your data, e.g. floor=1e-6."
-        )
-    return 0.5 * squares.log()
-
-
-def _wide(z: Tensor) -> Tensor:
-    # Apple's GPUs have no float64.
-    return z if z.device.type == "mps" else z.double()
-
-
-def _check_options(reduction: str, zero: str, floor: float | None, correction: str, k: int) -> None:
-    for name, value, known in (
-        ("reduction", reduction, ("mean", "none")),
-        ("zero", zero, ("raise", "floor")),
-        ("correction", correction, ("digamma", "log")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    if isinstance(k, bool) or not isinstance(k, int):
-        raise TypeError(f"k must be an integer, got {k!r}")
-    if correction == "log" and k != 1:
-        raise ValueError(f'correction="log" is the one-neighbour form: it needs k = 1, got k = {k}')
-    if zero == "floor" and not (floor is not None and 0 < floor < math.inf):
-        raise ValueError(f'zero="floor" needs floor > 0, the smallest distance kept; got {floor!r}')
-    if zero == "raise" and floor is not None:
-        raise ValueError('a floor is used with zero="floor" only; pass both or neither')
-
-
-def _check_sample(z: Tensor, k: int) -> Tensor:
-    if not isinstance(z, Tensor):
-        raise TypeError(f"z must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor(z)")
-    if not z.is_floating_point():
-        raise TypeError(f"z must be floating point, got {z.dtype}; try z.float()")
-    if z.ndim != 2:
-        hint = "; a sample of scalars is z[:, None]" if z.ndim == 1 else ""
-        raise ValueError(f"z must be n x d, got shape {tuple(z.shape)}{hint}")
-    n, d = z.shape
-    if n == 0 or d == 0:
-        raise ValueError(f"z is empty, shape {tuple(z.shape)}")
-    if not 1 <= k < n:
-        raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
-    finite = z.isfinite().all(1)
-    if not finite.all():
-        bad = int((~finite).sum())
-        raise ValueError(
-            f"{bad} of {n} rows of z hold NaN or infinity; the estimate needs finite points"
-        )
-    return z if z.dtype in (torch.float32, torch.float64) else z.float()
+def _offset(correction: str, n: int, k: int) -> float:
+    """What the mass of a ball is on average, in nats: psi(n) - psi(k), or its first form."""
+    if correction == "digamma":
+        return float(digamma(n) - digamma(k))
+    if correction != "log":
+        raise ValueError(f"correction must be one of digamma, log, got {correction!r}")
+    if k != 1:
+        raise ValueError(f'correction="log" is the one-neighbour form, for k = 1 only; got k = {k}')
+    return math.log(n - 1) + EULER_GAMMA

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -98,13 +99,19 @@ def _log_cap_area(rho: Tensor, d: int) -> Tensor:
     """Logarithm of A for chords rho (n,), by Gauss-Legendre sums, which cannot underflow."""
     angle = 2 * (0.5 * rho).clamp(max=1 - 1e-12).asin()  # (n,), short of pi, where asin is vertical
     # Integrand of degree d - 2 in sin t: so many nodes leave an error below 1e-12.
-    node, weight = np.polynomial.legendre.leggauss(32 + d // 2)
-    t, log_w = (torch.as_tensor(a).to(rho) for a in (0.5 * (node + 1), np.log(0.5 * weight)))
+    t, log_w = (torch.as_tensor(a).to(rho) for a in _nodes(32 + d // 2))
     log_sine = (angle[:, None] * t).sin().log()  # n x nodes
     integral = torch.logsumexp((d - 2) * log_sine + log_w, dim=1) + angle.log()
     # The sphere of R^1, for d = 2, is two points: area 2, so that A is the arc to either side.
     edge = sphere_log_area(d - 1) if d > 2 else math.log(2)
     return integral + edge
+
+
+@lru_cache(maxsize=16)
+def _nodes(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes on [0, 1] and the logarithms of their weights."""
+    node, weight = np.polynomial.legendre.leggauss(number)
+    return 0.5 * (node + 1), np.log(0.5 * weight)
 
 
 def _check_on_sphere(z: Tensor) -> None:

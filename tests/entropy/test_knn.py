@@ -58,19 +58,19 @@ def test_gradient_is_that_of_the_full_matrix(k):
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["direct", "blocked", "kdtree"])
+@pytest.mark.parametrize("engine", ["dense", "blocked", "kdtree"])
 def test_gradcheck(engine):
     z = normal(12, 3).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: knn_entropy(z, 2, engine=engine), z)
     assert torch.autograd.gradcheck(lambda z: knn_entropy(z, reduction="none", engine=engine), z)
 
 
-@pytest.mark.parametrize("block_size", [1, 7, 50, 1000])
-def test_block_size_does_not_matter(block_size):
-    z = normal(50, 20, dtype=torch.float32)
-    for engine in ("direct", "blocked"):
-        value = knn_entropy(z, 2, engine=engine, block_size=block_size)
-        assert value.item() == knn_entropy(z, 2, engine="direct").item()
+@pytest.mark.parametrize("memory_limit", [2**16, 2**18, 2**24])
+@pytest.mark.parametrize("engine", ["dense", "blocked"])
+def test_memory_limit_does_not_matter(engine, memory_limit):
+    z = normal(1700, 5)
+    value = knn_entropy(z, 2, engine=engine, memory_limit=memory_limit)
+    assert value.item() == knn_entropy(z, 2, engine="kdtree").item()
 
 
 samples = st.builds(normal, n=st.integers(6, 40), d=st.integers(1, 12), seed=st.integers(0, 2**31))
@@ -107,7 +107,7 @@ def test_autocast_does_not_reach_the_estimator():
     z = normal(600, 32, dtype=torch.float32)  # the matrix-product engine
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = knn_entropy(z, engine="blocked")
-    assert inside.item() == knn_entropy(z, engine="direct").item()
+    assert inside.item() == knn_entropy(z, engine="dense").item()
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4])
@@ -196,8 +196,9 @@ def test_refuses_impossible_neighbours(k):
         ({"zero": "floor"}, ValueError, "floor > 0"),
         ({"zero": "floor", "floor": 0.0}, ValueError, "floor > 0"),
         ({"floor": 1e-6}, ValueError, "pass both"),
-        ({"engine": "annoy"}, ValueError, "direct, blocked, kdtree"),
-        ({"block_size": 0}, ValueError, "at least 1"),
+        ({"engine": "annoy"}, ValueError, "dense, blocked, kdtree"),
+        ({"memory_limit": 0}, ValueError, "at least 1"),
+        ({"memory_limit": 10}, ValueError, "too small: one query needs"),
     ],
 )
 def test_refuses_bad_options(options, error, message):

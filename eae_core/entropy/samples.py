@@ -1,0 +1,144 @@
+"""What every nearest-neighbour estimate asks of its samples and options, and its distances."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Reduction = Literal["mean", "none"]
+Zero = Literal["raise", "floor"]
+
+
+class DuplicatePointsError(ValueError):
+    """Some points coincide with their k-th neighbour, where log rho is minus infinity."""
+
+
+def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
+    """An n x d sample of finite floats, in float32 at least.
+
+    Args:
+        z: the sample.
+        name: what the caller names it.
+        values: look for NaN and infinity, for which a GPU must have finished computing z.
+
+    Raises:
+        TypeError: no tensor, or not of floats.
+        ValueError: not n x d, empty, or with NaN or infinity.
+
+    Example:
+        >>> check_sample(torch.ones(3, 2, dtype=torch.float16)).dtype
+        torch.float32
+    """
+    if not isinstance(z, Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({name})"
+        )
+    if not z.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {name}.float()")
+    if z.ndim != 2:
+        hint = f"; a sample of scalars is {name}[:, None]" if z.ndim == 1 else ""
+        raise ValueError(f"{name} must be n x d, got shape {tuple(z.shape)}{hint}")
+    if 0 in z.shape:
+        raise ValueError(f"{name} is empty, shape {tuple(z.shape)}")
+    if (
+        values and not z.detach().sum().isfinite()
+    ):  # one pass; only a sum that overflows is looked into
+        finite = z.isfinite().all(1)
+        if not finite.all():
+            raise ValueError(
+                f"{int((~finite).sum())} of {len(z)} rows of {name} hold NaN or infinity; the "
+                "estimate needs finite points"
+            )
+    return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def check_pair(x: Tensor, y: Tensor, k: int, *, needed: int) -> tuple[Tensor, Tensor]:
+    """Two samples of one space, in the wider of their dtypes.
+
+    Args:
+        x: (n, d).
+        y: (m, d).
+        k: a neighbour among the m points of y and, for ``needed=2``, among n - 1 points of x.
+        needed: the number of samples in which the neighbour is sought.
+
+    Raises:
+        TypeError: no tensor, or not of floats.
+        ValueError: one is no sample, they differ in d or device, or k is out of reach.
+    """
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and x.device != y.device:
+        raise ValueError(
+            f"x is on {x.device} and y on {y.device}; move one, e.g. y.to({str(x.device)!r})"
+        )
+    x, y = check_sample(x, "x"), check_sample(y, "y")
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(
+            "x and y must be n x d and m x d with the same d, got shapes "
+            f"{tuple(x.shape)} and {tuple(y.shape)}"
+        )
+    n, m = len(x), len(y)
+    if not 1 <= k <= m:
+        raise ValueError(f"k must lie in 1..m = {m} for the m = {m} points of y, got k = {k}")
+    if needed == 2 and k > n - 1:
+        raise ValueError(f"k must lie in 1..n-1 = {n - 1} for the n = {n} points of x, got k = {k}")
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    return x.to(dtype), y.to(dtype)
+
+
+def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> None:
+    """Refuse an option that is none of the known ones, or a floor without its use.
+
+    Raises:
+        TypeError: k is no integer.
+        ValueError: an unknown option, or a floor that is missing or not used.
+    """
+    for name, value, known in (
+        ("reduction", reduction, ("mean", "none")),
+        ("zero", zero, ("raise", "floor")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    if isinstance(k, bool) or not isinstance(k, int):
+        raise TypeError(f"k must be an integer, got {k!r}")
+    if zero == "floor" and not (floor is not None and 0 < floor < math.inf):
+        raise ValueError(f'zero="floor" needs floor > 0, the smallest distance kept; got {floor!r}')
+    if zero == "raise" and floor is not None:
+        raise ValueError('a floor is used with zero="floor" only; pass both or neither')
+
+
+def log_distances(
+    points: Tensor, searched: Tensor, index: Tensor, floor: float | None, complaint: str | None
+) -> Tensor:
+    """Logarithms (n,) of the distances of points to rows of a set, with gradient, in float64.
+
+    Args:
+        points: (n, d).
+        searched: (m, d).
+        index: (n,) rows of the set, one for each point.
+        floor: smallest distance, below which there is no gradient; None for none.
+        complaint: what to say of points that coincide with their row, after their number, if there
+            is no floor; None lets their logarithm be minus infinity.
+
+    Raises:
+        DuplicatePointsError: a distance of zero without a floor.
+    """
+    # Differences in the dtype of the points are exact to rounding; their squares might vanish.
+    differences = points - searched.index_select(0, index)  # (n, d)
+    # Apple's GPUs have no float64.
+    wide = differences if differences.device.type == "mps" else differences.double()
+    squares = wide.square().sum(1)  # (n,)
+    if floor is not None:
+        return 0.5 * squares.clamp(min=floor**2).log()
+    if complaint is not None and (coincide := squares == 0).any():
+        raise DuplicatePointsError(f"{int(coincide.sum())} of {len(points)} {complaint}")
+    return 0.5 * squares.log()
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Distances need every digit: switch autocast off where it is on."""
+    if torch.is_autocast_enabled(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()

@@ -1,0 +1,19 @@
+"""Exact k-nearest-neighbour search: several engines, one answer."""
+
+from eae_core.neighbors.search import (
+    ENGINES,
+    Engine,
+    Neighbors,
+    knn_distances,
+    nearest_neighbors,
+    neighbor_indices,
+)
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Neighbors",
+    "knn_distances",
+    "nearest_neighbors",
+    "neighbor_indices",
+]
