@@ -51,12 +51,10 @@ def gather_rows(rows: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, int]:
         ValueError: the other dimensions differ between ranks; every rank raises.
 
     Example:
-        >>> import tempfile
-        >>> with tempfile.NamedTemporaryFile() as file:
-        ...     dist.init_process_group("gloo", f"file://{file.name}", rank=0, world_size=1)
-        ...     gather_rows(torch.ones(2, 3), dist.group.WORLD)[0].shape
-        ...     dist.destroy_process_group()
+        >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        >>> gather_rows(torch.ones(2, 3), dist.group.WORLD)[0].shape
         torch.Size([2, 3])
+        >>> dist.destroy_process_group()
     """
     if not dist.is_initialized():
         raise RuntimeError(

@@ -128,17 +128,18 @@ def knn_entropy(
         tensor(2.4242)
     """
     check_options(k, reduction=reduction, zero=zero, floor=floor)
-    z = check_sample(z, values=validate)
-    with no_autocast(z.device):
-        if group is None:
-            points, own, exclude = z, z, None
-        else:
-            points, start = gather_rows(z, group)
-            own = points[start : start + len(z)]
-            exclude = torch.arange(start, start + len(z), device=z.device)
-        n, d = points.shape
-        if not 1 <= k < n:
-            raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
+    if group is None:
+        own = points = check_sample(z, values=validate)
+        exclude = None
+    else:  # checked after the exchange, so that all ranks refuse together
+        rows, start = gather_rows(z, group)
+        points = check_sample(rows, values=validate)
+        own = points[start : start + len(z)]
+        exclude = torch.arange(start, start + len(z), device=z.device)
+    n, d = points.shape
+    if not 1 <= k < n:
+        raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
+    with no_autocast(points.device):
         index = neighbor_indices(
             own,
             None if exclude is None else points,
@@ -147,14 +148,15 @@ def knn_entropy(
             engine=engine,
             memory_limit=memory_limit,
         )
-        complaint = REPEATED.format(k=k) if validate else None
-        log_rho = log_distances(own, points, index, floor, complaint)  # (n,)
+        log_rho = log_distances(own, points, index, floor)  # (n,)
+        if validate and floor is None:
+            _refuse_duplicates(log_rho, n, k, group)
         local = d * log_rho + (unit_ball_log_volume(d) + _offset(correction, n, k))
-        if reduction == "none":
-            return local.to(z.dtype)
-        if group is None:
-            return local.mean().to(z.dtype)
-        return (local.sum() * (dist.get_world_size(group) / n)).to(z.dtype)
+        if reduction == "mean":
+            local = (
+                local.mean() if group is None else local.sum() * (dist.get_world_size(group) / n)
+            )
+        return local.to(points.dtype)
 
 
 def _offset(correction: str, n: int, k: int) -> float:
@@ -166,3 +168,11 @@ def _offset(correction: str, n: int, k: int) -> float:
     if k != 1:
         raise ValueError(f'correction="log" is the one-neighbour form, for k = 1 only; got k = {k}')
     return math.log(n - 1) + EULER_GAMMA
+
+
+def _refuse_duplicates(log_rho: Tensor, n: int, k: int, group: dist.ProcessGroup | None) -> None:
+    coincide = (log_rho == -torch.inf).sum()
+    if group is not None:
+        dist.all_reduce(coincide, group=group)
+    if coincide:
+        raise DuplicatePointsError(f"{int(coincide)} of {n} {REPEATED.format(k=k)}")

@@ -110,7 +110,11 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
 
 
 def log_distances(
-    points: Tensor, searched: Tensor, index: Tensor, floor: float | None, complaint: str | None
+    points: Tensor,
+    searched: Tensor,
+    index: Tensor,
+    floor: float | None,
+    complaint: str | None = None,
 ) -> Tensor:
     """Logarithms (n,) of the distances of points to rows of a set, with gradient, in float64.
 

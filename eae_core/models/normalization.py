@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.distributed as dist
 from scipy import stats
 from torch import Generator, Tensor, nn
 
+from eae_core.distributed import gather_rows
 from eae_core.entropy.law import Law
 from eae_core.entropy.references import gaussian
 from eae_core.models.layers import CodeConstraint
@@ -39,6 +41,9 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     Args:
         latent_dim: d, the number of coordinates.
         eps: added to the variance.
+        group: torch.distributed ranks that hold the batch together: moments are those of all rows,
+            with gradient, so that the constraint and an entropy with the same ``group`` see one
+            sample. Buffers stay equal on all ranks.
         momentum: weight of the newest batch in the running moments. PyTorch's 0.1 lets a run of
             some hundred steps reach its moments; Keras's default corresponds to 0.01.
 
@@ -61,20 +66,33 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
 
     name = "batch_norm"
 
-    def __init__(self, latent_dim: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        group: dist.ProcessGroup | None = None,
+    ) -> None:
         if latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
         super().__init__(latent_dim, eps=eps, momentum=momentum, affine=False)
+        self.group = group
 
     def forward(self, z: Tensor) -> Tensor:
         if z.ndim != 2 or z.shape[1] != self.num_features:
             raise ValueError(f"codes must be n x {self.num_features}, got shape {tuple(z.shape)}")
-        if self.training and len(z) < 2:
+        if self.training and self.group is not None:
+            rows, start = gather_rows(z, self.group)
+        else:
+            rows, start = z, 0
+        if self.training and len(rows) < 2:
             raise ValueError(
                 "a batch of one has no variance: train with at least two images a batch"
             )
         with torch.autocast(z.device.type, enabled=False):
-            return super().forward(z if z.dtype == torch.float64 else z.float())
+            normalized = super().forward(rows if rows.dtype == torch.float64 else rows.float())
+        return normalized[start : start + len(z)]
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z.double(), z.new_zeros(len(z), dtype=torch.float64)

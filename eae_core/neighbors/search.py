@@ -106,6 +106,8 @@ def neighbor_indices(
         y, exclude = x, torch.arange(len(x), device=x.device)
     else:
         y = y.detach()
+    if len(x) == 0:
+        return torch.empty(0, dtype=torch.int64, device=x.device)
     if engine == "auto":
         engine = choose_engine(x.device.type, len(x), len(y), x.shape[1], k)
     limit = memory_to_use(x.device, memory_limit, small=len(x) * len(y) <= 2**20)

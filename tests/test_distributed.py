@@ -1,0 +1,117 @@
+"""Ranks together score one batch as one process does: value, gradient and moments."""
+
+import multiprocessing
+import os
+import pickle
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from eae_core import CodeBatchNorm, knn_entropy
+from eae_core.distributed import gather_rows
+
+D = 3
+
+
+def codes(n: int) -> torch.Tensor:
+    return torch.randn(n, D, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def encoder() -> torch.nn.Linear:
+    torch.manual_seed(1)
+    return torch.nn.Linear(D, D, dtype=torch.float64)
+
+
+def work(rank: int, counts: list[int], folder: str, job: str) -> None:
+    torch.set_num_threads(1)
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    store = dist.FileStore(f"{folder}/store", len(counts))
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=len(counts))
+    try:
+        rows = codes(sum(counts)).split(counts)[rank]
+        result = {"score": score, "refuse": refuse}[job](rows, rank)
+    finally:
+        dist.destroy_process_group()
+    with open(f"{folder}/{rank}", "wb") as file:
+        pickle.dump(result, file)
+
+
+def score(rows, rank):
+    """Each rank's part of the loss through a shared encoder, and of the encoder's gradient."""
+    group = dist.group.WORLD
+    network, norm = encoder(), CodeBatchNorm(D, group=group).double()
+    part = knn_entropy(norm(network(rows)), 2, group=group)
+    part.backward()
+    local = knn_entropy(norm(network(rows)).detach(), 2, reduction="none", group=group)
+    return {
+        "part": part.item(),
+        "gradient": network.weight.grad,
+        "local": local,
+        "variance": norm.running_var,
+    }
+
+
+def refuse(rows, rank):
+    bad = {
+        "another d": rows[:, : D - rank],
+        "one row in all": rows[: 1 - rank],
+        "NaN on one rank": rows * (float("nan") if rank else 1),
+        "duplicates on one rank": torch.cat([rows, rows[:1]]) if rank else rows,
+    }
+    messages = {}
+    for name, z in bad.items():
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            knn_entropy(z, group=dist.group.WORLD)
+        messages[name] = str(caught.value)
+    return messages
+
+
+def together(counts: list[int], folder, job: str = "score") -> list:
+    context = multiprocessing.get_context("spawn")
+    processes = [
+        context.Process(target=work, args=(rank, counts, str(folder), job))
+        for rank in range(len(counts))
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+        assert process.exitcode == 0
+    return [pickle.loads((folder / str(rank)).read_bytes()) for rank in range(len(counts))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [[10, 10], [13, 4], [6, 0, 9, 5]], ids=str)
+def test_ranks_agree_with_one_process(counts, tmp_path):
+    parts = together(counts, tmp_path)
+    network, norm = encoder(), CodeBatchNorm(D).double()
+    whole = knn_entropy(norm(network(codes(sum(counts)))), 2)
+    whole.backward()
+    mean = sum(part["part"] for part in parts) / len(counts)
+    assert mean == pytest.approx(whole.item(), abs=1e-12)
+    averaged = sum(part["gradient"] for part in parts) / len(counts)  # as DDP does
+    torch.testing.assert_close(averaged, network.weight.grad, rtol=1e-9, atol=1e-12)
+    local = torch.cat([part["local"] for part in parts])
+    assert local.mean().item() == pytest.approx(whole.item(), abs=1e-12)
+    again = CodeBatchNorm(D).double()
+    for _ in range(2):
+        again(network(codes(sum(counts))))
+    for part in parts:
+        torch.testing.assert_close(part["variance"], again.running_var)
+
+
+@pytest.mark.slow
+def test_ranks_refuse_together(tmp_path):
+    """What is wrong on one rank is an error on each: none is left waiting for another."""
+    first, second = together([5, 5], tmp_path, "refuse")
+    assert first == second
+    assert "different shapes" in first["another d"]
+    assert "n = 1 points" in first["one row in all"]
+    assert "5 of 10 rows of z hold NaN" in first["NaN on one rank"]
+    assert "2 of 11 points coincide" in first["duplicates on one rank"]
+
+
+def test_a_group_needs_torch_distributed():
+    with pytest.raises(RuntimeError, match="init_process_group"):
+        gather_rows(torch.ones(2, 2), None)
