@@ -55,7 +55,7 @@ class CodeBox(ConstraintLayer):
 
 
 class CodeSphere(ConstraintLayer):
-    r"""Norm 1 of every code: the uniform law on the sphere, z = u / |u|.
+    r"""Norm 1 of every code: the uniform law on the sphere, ``z = u / |u|``.
 
     The law has no density in R^d, where its entropy is minus infinity. :attr:`law` and
     :meth:`entropy` are with respect to the area of the sphere, of d - 1 dimensions.
