@@ -90,7 +90,7 @@ class CodeConstraint(nn.Module):
             )
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Coordinates u (n, d) in which the law is N(0, I), and ``log |du/dz|`` (n,), in float64."""
+        """Coordinates u (n, d), of law N(0, I), and ``log |du/dz|`` (n,), both in float64."""
         with torch.autocast(z.device.type, enabled=False):
             below, above, log_density = self.tails(z.double())
             # The smaller of the two shares is exact where the other rounds to 1.
