@@ -1,137 +1,164 @@
-"""How fast is the estimator? Beside the usual ways to compute it, in one run on one machine.
+"""How fast is the estimator, and in how much memory? Beside its peers, in one run on one machine.
 
-Two questions. As a training loss, forward and backward: against the differentiable distance matrix
-(``torch.cdist`` and ``topk``) that most implementations use. Offline, the k-th distances alone:
-against SciPy's cKDTree and scikit-learn's brute force. Writes a record that the book's tables read.
+Search: distances to the k-th neighbours of n points of N(0, I) among themselves, float32, against
+SciPy's cKDTree on all cores, scikit-learn's brute force and, where faiss-cpu is installed, FAISS's
+flat index. Loss: the value and its gradient, against the differentiable distance matrix
+(``torch.cdist`` and ``topk``) that most implementations use. Writes two records, which the book's
+tables and figures read. A peer that would take over the limit is stopped, or not started where its
+time at fewer points, times the square of the ratio, exceeds it by half.
 
-    python benchmarks/entropy.py [--quick] [--output FOLDER]
+    python benchmarks/entropy.py [--quick] [--only search|loss] [--limit SECONDS] [--output FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
-from scipy.spatial import cKDTree
-from sklearn.neighbors import NearestNeighbors
+from contenders import Worker, installed
 from tqdm import tqdm
 
-from eae_core import knn_entropy
-from eae_core.neighbors import nearest_neighbors
 from eae_core.records import new_record, write_record
 
+NEIGHBORS = (1, 5)
+SEARCH_SIZES = [(n, d) for n in (1_000, 10_000, 50_000, 200_000) for d in (2, 8, 16, 64, 128)]
 LOSS_SIZES = [(n, d) for n in (100, 1_000, 10_000) for d in (16, 64, 128)]
-SEARCH_SIZES = [(n, d) for n in (1_000, 10_000) for d in (2, 16, 64, 128)]
+OURS_LIMIT = 900.0  # seconds; our own search is never skipped
 
 
-def distance_matrix_loss(z: torch.Tensor) -> torch.Tensor:
-    """The loss up to its constant, through the n x n matrix."""
-    return torch.cdist(z, z).topk(2, largest=False).values[:, 1].log().mean()
+def search_rows(limit: float, largest: int) -> Iterator[dict[str, Any]]:
+    """One row a contender and cell: seconds and bytes, or why there are none."""
+    worker = Worker()
+    last: dict[tuple[str, int, int], tuple[int, float]] = {}
+    cells = [(n, d, k) for n, d in SEARCH_SIZES if n <= largest for k in NEIGHBORS]
+    for n, d, k in tqdm(cells, desc="search"):
+        for name in installed("search"):
+            row: dict[str, Any] = {"n": n, "d": d, "k": k, "contender": name}
+            ours = name == "eae_core"
+            before = last.get((name, d, k))
+            if before and not ours and before[1] * (n / before[0]) ** 2 > 1.5 * limit:
+                yield row | {"status": f"projected over {limit:g} s"}
+                continue
+            answer = worker.ask("search", name, n, d, k, limit=OURS_LIMIT if ours else limit)
+            if answer is None:
+                last[name, d, k] = (n, float("inf"))
+                yield row | {"status": f"stopped after {limit:g} s"}
+                continue
+            last[name, d, k] = (n, statistics.median(answer["seconds"]))
+            yield row | _summary(answer)
+    worker.close()
 
 
-def backward(loss: Callable[[torch.Tensor], torch.Tensor], z: torch.Tensor) -> None:
-    z.grad = None
-    loss(z).backward()
+def loss_rows(largest: int) -> Iterator[dict[str, Any]]:
+    """Forward and backward, contenders in turns, so that a disturbance meets both."""
+    worker = Worker()
+    for n, d in tqdm([size for size in LOSS_SIZES if size[0] <= largest], desc="loss"):
+        names = installed("loss")
+        answers = worker.ask("losses", "", n, d, 1, limit=OURS_LIMIT)
+        if answers is None:
+            raise SystemExit(f"the loss at n = {n}, d = {d} did not end in {OURS_LIMIT:g} s")
+        for name in names:
+            yield {"n": n, "d": d, "k": 1, "contender": name} | _summary(answers[name])
+    worker.close()
 
 
-def kdtree(z: torch.Tensor) -> None:
-    points = z.numpy()
-    cKDTree(points).query(points, k=2, workers=-1)
+def _summary(answer: dict[str, Any]) -> dict[str, Any]:
+    times = answer["seconds"]
+    return {
+        "status": "measured",
+        "median_seconds": statistics.median(times),
+        "fastest_seconds": min(times),
+        "runs": len(times),
+        "peak_bytes": answer["peak_bytes"],
+    }
 
 
-def brute_force(z: torch.Tensor) -> None:
-    NearestNeighbors(n_neighbors=1, algorithm="brute", n_jobs=-1).fit(z.numpy()).kneighbors()
+def shortfalls(rows: list[dict[str, Any]], allowed: float) -> list[dict[str, Any]]:
+    """Cells in which our median is over the allowed multiple of the fastest peer's."""
+    found = []
+    measured = [row for row in rows if row["status"] == "measured"]
+    for ours in (row for row in measured if row["contender"] == "eae_core"):
+        cell = {key: ours[key] for key in ("n", "d", "k")}
+        peers = [row for row in measured if row is not ours and row.items() >= cell.items()]
+        if not peers:
+            continue
+        best = min(peers, key=lambda row: row["median_seconds"])
+        ratio = ours["median_seconds"] / best["median_seconds"]
+        if ratio > allowed:
+            found.append(cell | {"peer": best["contender"], "ratio": ratio})
+    return found
 
 
-LOSSES = {
-    "eae_core": lambda z: backward(knn_entropy, z),
-    "cdist and topk": lambda z: backward(distance_matrix_loss, z),
-}
-SEARCHES = {
-    "eae_core": lambda z: nearest_neighbors(z),
-    "SciPy cKDTree": kdtree,
-    "scikit-learn brute": brute_force,
-}
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(row["contender"] for row in rows))
+    print(f"\n{title}: median milliseconds, and MB at the peak")
+    print(f"{'n':>7s}{'d':>5s}{'k':>3s}" + "".join(f"{name:>24s}" for name in names))
+    for cell in dict.fromkeys((row["n"], row["d"], row["k"]) for row in rows):
+        line = "{:7d}{:5d}{:3d}".format(*cell)
+        for row in rows:
+            if (row["n"], row["d"], row["k"]) == cell:
+                measured = row["status"] == "measured"
+                line += (
+                    f"{1e3 * row['median_seconds']:16.2f}{row['peak_bytes'] / 1e6:8.0f}"
+                    if measured
+                    else f"{row['status'].split()[0]:>24s}"
+                )
+        print(line)
 
 
-def seconds(call: Callable[[torch.Tensor], object], z: torch.Tensor, budget: float) -> list[float]:
-    """Times of at least three calls after a warm-up, more while the budget in seconds lasts."""
-    call(z)
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < budget and len(times) < 200):
-        start = time.perf_counter()
-        call(z)
-        times.append(time.perf_counter() - start)
-    return times
-
-
-def measure(
-    title: str,
-    contenders: dict[str, Callable[[torch.Tensor], object]],
-    sizes: list[tuple[int, int]],
-    *,
-    gradient: bool,
-    budget: float,
-) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = []
-    for n, d in tqdm(sizes, desc=title):
-        z = torch.randn(n, d, generator=torch.Generator().manual_seed(0)).requires_grad_(gradient)
-        for name, call in contenders.items():
-            times = seconds(call, z, budget)
-            rows.append(
-                {
-                    "n": n,
-                    "d": d,
-                    "contender": name,
-                    "median_seconds": statistics.median(times),
-                    "fastest_seconds": min(times),
-                    "runs": len(times),
-                }
-            )
-    return rows
-
-
-def show(title: str, rows: list[dict[str, object]]) -> None:
-    names = list(dict.fromkeys(str(row["contender"]) for row in rows))
-    print(f"\n{title}, median milliseconds")
-    print(f"{'n':>7s}{'d':>5s}" + "".join(f"{name:>20s}" for name in names))
-    for n, d in dict.fromkeys((row["n"], row["d"]) for row in rows):
-        cells = [row["median_seconds"] for row in rows if (row["n"], row["d"]) == (n, d)]
-        print(f"{n:7d}{d:5d}" + "".join(f"{1e3 * float(cell):20.2f}" for cell in cells))
+def save(
+    run: str, rows: list[dict[str, Any]], limit: float, start: float, out: Path | None
+) -> None:
+    allowed = 1.1 if "search" in run else 1.0
+    short = shortfalls(rows, allowed)
+    faiss = importlib.util.find_spec("faiss") is not None
+    record = new_record(
+        "benchmarks",
+        run,
+        parameters={
+            "threads": torch.get_num_threads(),
+            "dtype": "float32",
+            "limit_seconds": limit,
+            "allowed_ratio": allowed,
+            "faiss": version("faiss-cpu") if faiss else "not installed",
+        },
+        metrics={"rows": rows, "shortfalls": short},
+        seeds=[0],
+        seconds=time.perf_counter() - start,
+        device="cpu",
+    )
+    show(run, rows)
+    for cell in short:
+        print("short: n = {n}, d = {d}, k = {k}: {ratio:.2f} x {peer}".format(**cell))
+    print(write_record(record, out))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds")
+    parser.add_argument("--quick", action="store_true", help="up to 1,000 points, a few seconds")
+    parser.add_argument("--only", choices=("search", "loss"), help="one of the two questions")
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds a peer may take")
     parser.add_argument("--output", type=Path, help="folder of records (default: data/results)")
     options = parser.parse_args()
-    keep = 1_000 if options.quick else 10_000
-    budget = 0.1 if options.quick else 1.0
+    largest, suffix = (1_000, "-quick") if options.quick else (10**9, "")
     start = time.perf_counter()
-    loss = measure(
-        "loss", LOSSES, [s for s in LOSS_SIZES if s[0] <= keep], gradient=True, budget=budget
-    )
-    search = measure(
-        "search", SEARCHES, [s for s in SEARCH_SIZES if s[0] <= keep], gradient=False, budget=budget
-    )
-    show("Training loss, forward and backward", loss)
-    show("k-th neighbour search", search)
-    record = new_record(
-        "benchmarks",
-        "entropy-quick" if options.quick else "entropy",
-        parameters={"k": 1, "threads": torch.get_num_threads(), "dtype": "float32"},
-        metrics={"loss": loss, "search": search},
-        seeds=[0],
-        seconds=time.perf_counter() - start,
-        device="cpu",
-    )
-    print(f"\n{write_record(record, options.output)}")
+    if options.only != "search":
+        save(
+            f"entropy-loss{suffix}", list(loss_rows(largest)), options.limit, start, options.output
+        )
+    start = time.perf_counter()
+    if options.only != "loss":
+        rows = list(search_rows(options.limit, largest))
+        save(f"entropy-search{suffix}", rows, options.limit, start, options.output)
 
 
 if __name__ == "__main__":

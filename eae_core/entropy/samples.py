@@ -129,16 +129,16 @@ def log_distances(
     Raises:
         DuplicatePointsError: a distance of zero without a floor.
     """
-    # Differences in the dtype of the points are exact to rounding; their squares might vanish.
+    # Differences in the dtype of the points are exact to rounding; their squares might vanish, so
+    # they are taken in float64, which Apple's GPUs do not have.
     differences = points - searched.index_select(0, index)  # (n, d)
-    # Apple's GPUs have no float64.
-    wide = differences if differences.device.type == "mps" else differences.double()
-    squares = wide.square().sum(1)  # (n,)
+    wide = None if differences.device.type == "mps" else torch.float64
+    rho = torch.linalg.vector_norm(differences, dim=1, dtype=wide)  # (n,)
     if floor is not None:
-        return 0.5 * squares.clamp(min=floor**2).log()
-    if complaint is not None and (coincide := squares == 0).any():
+        return rho.clamp(min=floor).log()  # no gradient below the floor
+    if complaint is not None and (coincide := rho == 0).any():
         raise DuplicatePointsError(f"{int(coincide.sum())} of {len(points)} {complaint}")
-    return 0.5 * squares.log()
+    return rho.log()
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:

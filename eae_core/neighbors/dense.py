@@ -26,4 +26,5 @@ def search_dense(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: in
 
 def kth_smallest(block: Tensor, k: int) -> Tensor:
     """Column of the k-th smallest entry of each row."""
-    return block.argmin(1) if k == 1 else block.topk(k, largest=False).indices[:, -1]
+    # torch finds a minimum and its place faster than the place alone
+    return block.min(1).indices if k == 1 else block.topk(k, largest=False).indices[:, -1]

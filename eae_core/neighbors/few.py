@@ -34,9 +34,10 @@ def search_few(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int)
     if exclude is not None:
         squares.scatter_(1, exclude[:, None], torch.inf)
     own_norms = norms if x is y else xc.square().sum(1)
-    slack = product_error(x.dtype, x.shape[1], x.device) * (own_norms + norms.max())
+    error = 2 * product_error(x.dtype, x.shape[1], x.device)
     indices, gap = _kth_and_gap(squares, k)
-    unsure = gap <= 2 * slack
+    largest = norms.max()
+    unsure = gap <= error * (own_norms + largest)
     if unsure.any():
         own = None if exclude is None else exclude[unsure]
         indices[unsure] = search_dense(x[unsure], y, k, own, limit)
