@@ -3,7 +3,8 @@
 Calls each package that can be imported, once as its documentation's shortest call has it and once
 with options that make it as much like ours as they can, and writes a record for the chapter
 "Beside other packages". NPEET, infomeasure and entropy_estimators are never installed with this
-project; to measure beside them, install it and them into an environment of their own:
+project, and where one is missing the record is called peers-partial, so that it replaces nothing.
+To measure beside all, install this project and them into an environment of their own:
 
     pip install infomeasure entropy-estimators "git+https://github.com/gregversteeg/NPEET"
     python benchmarks/peers.py [--output FOLDER]
@@ -252,7 +253,7 @@ def main() -> None:
     }
     record = new_record(
         "benchmarks",
-        "peers",
+        "peers" if len(peers) == len(OPTIONAL) else "peers-partial",
         parameters={
             "points": POINTS,
             "k": K,
