@@ -1,14 +1,16 @@
-"""The exact mean of the estimator on a Gaussian, against closed forms and another quadrature."""
+"""The exact mean of the estimator on Gaussians and spheres, against closed forms and others."""
 
 import math
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from scipy import special, stats
 
-from eae_core.entropy import gaussian_entropy_bound, unit_ball_log_volume
-from eae_core.entropy.expectation import expected_gaussian_estimate
+from eae_core.entropy import gaussian_entropy_bound, knn_entropy, unit_ball_log_volume
+from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_core.entropy.shapes import sphere
 
 
 @pytest.mark.parametrize("d", [1, 2, 5, 64, 1024])
@@ -69,3 +71,37 @@ def test_bias_in_one_dimension_vanishes_and_in_many_does_not() -> None:
 def test_bad_arguments(d: int, n: int, k: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         expected_gaussian_estimate(d, n, k)
+
+
+@pytest.mark.parametrize("d", [2, 3, 16, 128])
+def test_two_points_of_a_sphere_have_a_closed_form(d: int) -> None:
+    # rho^2 / 4d ~ Beta((d-1)/2, (d-1)/2), whose mean logarithm is psi((d-1)/2) - psi(d-1).
+    mean_square = math.log(4 * d) + special.digamma((d - 1) / 2) - special.digamma(d - 1)
+    expected = 0.5 * d * mean_square + unit_ball_log_volume(d) + 1.0
+    assert expected_sphere_estimate(d, 2) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("d", "n", "k"), [(2, 30, 1), (5, 50, 3), (64, 100, 1)])
+def test_sphere_is_what_samples_give(d: int, n: int, k: int) -> None:
+    generator, law = torch.Generator().manual_seed(0), sphere(d)
+    found = [knn_entropy(law.sample(n, generator=generator), k).item() for _ in range(200)]
+    error = 5 * np.std(found, ddof=1) / math.sqrt(len(found))
+    assert expected_sphere_estimate(d, n, k) == pytest.approx(np.mean(found), abs=error)
+
+
+def test_the_estimate_on_a_sphere_falls_without_end_but_slowly() -> None:
+    # One dimension is missing, so the estimate falls like log n / (d - 1).
+    fall = expected_sphere_estimate(4, 10**9) - expected_sphere_estimate(4, 10**12)
+    assert fall == pytest.approx(math.log(1000) / 3, rel=1e-3)
+    for n, prefers_sphere in ((10**5, True), (10**6, False)):
+        difference = expected_sphere_estimate(16, n) - expected_gaussian_estimate(16, n)
+        assert (difference > 0) == prefers_sphere
+
+
+@pytest.mark.parametrize(
+    ("d", "n", "k", "message"),
+    [(1, 5, 1, "at least 2, got 1"), (2, 5, 5, r"1..n-1 = 4 for n = 5"), (2, 5, 0, "k must lie")],
+)
+def test_bad_arguments_of_the_sphere(d: int, n: int, k: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        expected_sphere_estimate(d, n, k)
