@@ -27,12 +27,13 @@ book: setup  ## Run every chapter at quick size on embedded data, then build the
 html: setup  ## Build the book from the committed notebooks, without running them
 	$(RUN) eae_core book --committed
 
+test: export OMP_NUM_THREADS = 1  # two processes on two cores
 test: setup  ## Lint, types, unit tests, doctests, quick chapters, the page, committed outputs
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) pytest --numprocesses 2 --dist loadfile
-	$(RUN) pytest --timeout 1200 --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+	$(RUN) pytest --numprocesses 2 --dist loadfile --timeout 1200 --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
 
 refresh: setup  ## Run every chapter at its written size and renew the committed outputs
 	$(RUN) eae_core refresh

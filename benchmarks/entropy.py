@@ -7,13 +7,14 @@ flat index. Loss: the value and its gradient, against the differentiable distanc
 tables and figures read. A peer that would take over the limit is stopped, or not started where its
 time at fewer points, times the square of the ratio, exceeds it by half.
 
-    python benchmarks/entropy.py [--quick] [--only search|loss] [--limit SECONDS] [--output FOLDER]
+    python benchmarks/entropy.py [--quick] [--resume] [--only search|loss] [--limit SECONDS]
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import statistics
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ import torch
 from contenders import Worker, installed
 from tqdm import tqdm
 
+from eae_core.files import replacing
 from eae_core.records import new_record, write_record
 
 NEIGHBORS = (1, 5)
@@ -33,14 +35,19 @@ LOSS_SIZES = [(n, d) for n in (100, 1_000, 10_000) for d in (16, 64, 128)]
 OURS_LIMIT = 900.0  # seconds; our own search is never skipped
 
 
-def search_rows(limit: float, largest: int) -> Iterator[dict[str, Any]]:
-    """One row a contender and cell: seconds and bytes, or why there are none."""
+def search_rows(limit: float, largest: int, done: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """One row a contender and cell: seconds and bytes, or why there are none; after those done."""
     worker = Worker()
     last: dict[tuple[str, int, int], tuple[int, float]] = {}
+    known = {(row["n"], row["d"], row["k"], row["contender"]): row for row in done}
     cells = [(n, d, k) for n, d in SEARCH_SIZES if n <= largest for k in NEIGHBORS]
     for n, d, k in tqdm(cells, desc="search"):
         for name in installed("search"):
-            row: dict[str, Any] = {"n": n, "d": d, "k": k, "contender": name}
+            if (row := known.get((n, d, k, name))) is not None:
+                last[name, d, k] = (n, row.get("median_seconds", float("inf")))
+                yield row
+                continue
+            row = {"n": n, "d": d, "k": k, "contender": name}
             ours = name == "eae_core"
             before = last.get((name, d, k))
             if before and not ours and before[1] * (n / before[0]) ** 2 > 1.5 * limit:
@@ -145,6 +152,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="up to 1,000 points, a few seconds")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted search")
     parser.add_argument("--only", choices=("search", "loss"), help="one of the two questions")
     parser.add_argument("--limit", type=float, default=120.0, help="seconds a peer may take")
     parser.add_argument("--output", type=Path, help="folder of records (default: data/results)")
@@ -157,7 +165,13 @@ def main() -> None:
         )
     start = time.perf_counter()
     if options.only != "loss":
-        rows = list(search_rows(options.limit, largest))
+        rows = []
+        part = Path(f"_runs/benchmarks/entropy-search{suffix}.json")
+        done = json.loads(part.read_text()) if options.resume and part.exists() else []
+        for row in search_rows(options.limit, largest, done):
+            rows.append(row)
+            with replacing(part) as path:
+                path.write_text(json.dumps(rows))
         save(f"entropy-search{suffix}", rows, options.limit, start, options.output)
 
 

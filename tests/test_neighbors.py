@@ -1,9 +1,15 @@
 """Every engine finds the same neighbours, those of the full distance matrix."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from eae_core.neighbors import choice, nearest_neighbors
+from eae_core.neighbors import choice, knn_distances, nearest_neighbors, rounding
 
 ENGINES = ["dense", "blocked", "kdtree", "auto"]
 
@@ -102,3 +108,149 @@ def test_gradient_does_not_flow_through_the_search():
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         nearest_neighbors(**arguments)
+
+
+@pytest.mark.parametrize("n", [40, 900, 3_000])
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("engine", ["dense", "blocked", "kdtree"])
+def test_a_part_searches_the_whole_without_itself(engine, k, n):
+    whole = normal(n, 9)
+    rows = torch.arange(n // 4, n // 2)
+    found = nearest_neighbors(whole[rows], whole, k=k, exclude=rows, engine=engine)
+    alone = nearest_neighbors(whole, k=k, engine="dense")
+    assert torch.equal(found.indices, alone.indices[rows])
+    torch.testing.assert_close(found.distances, alone.distances[rows])
+
+
+@pytest.mark.parametrize("engine", ["dense", "blocked", "kdtree"])
+@pytest.mark.parametrize("n", [300, 4_000])
+def test_near_duplicates_far_from_the_origin(engine, n):
+    """Pairs 2^-10 apart at 1e4 in float32, and 1e-6 apart in float64: no digit is lost."""
+    for dtype, offset, step in ((torch.float32, 1e4, 2.0**-10), (torch.float64, 1e4, 1e-6)):
+        half = (8 * normal(n // 2, 12, dtype=dtype)).round() + offset
+        x = torch.cat([half, half])
+        x[n // 2 :, 0] += step
+        distances, indices = nearest_neighbors(x, engine=engine)
+        partner = torch.arange(n).roll(n // 2)
+        assert torch.equal(indices, partner)
+        exact = (x - x[partner]).norm(dim=1)
+        torch.testing.assert_close(distances, exact, rtol=1e-6, atol=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(2, 2_500),
+    m=st.integers(2, 2_500),
+    d=st.integers(1, 24),
+    k=st.integers(1, 12),
+    scale=st.sampled_from([1e-12, 1.0, 1e6]),
+    grid=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_products_and_trees_agree_with_subtraction(n, m, d, k, scale, grid, seed):
+    """Any sizes, ties included: coordinates on a grid make many distances equal."""
+    k = min(k, m)
+    x, y = (normal(size, d, seed + i) for i, size in enumerate((n, m)))
+    if grid:
+        x, y = x.round(), y.round()
+    x, y = x * scale, y * scale
+    expected = nearest_neighbors(x, y, k=k, engine="dense").distances
+    for engine in ("blocked", "kdtree"):
+        found = nearest_neighbors(x, y, k=k, engine=engine).distances
+        torch.testing.assert_close(found, expected, rtol=2e-6, atol=0)
+
+
+def test_shortened_products_stay_exact():
+    """bfloat16 factors, which a user may allow, make the ranking coarse and not wrong."""
+    x = normal(4_000, 16)
+    expected = nearest_neighbors(x, k=2, engine="dense").indices
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        assert rounding.product_error(x.dtype, 16, x.device) > 1e-2
+        assert torch.equal(nearest_neighbors(x, k=2, engine="blocked").indices, expected)
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_the_error_bound_holds():
+    """The expanded square of hostile points is off by less than the bound."""
+    for offset in (0.0, 30.0, 1e3):
+        x = normal(500, 40) + offset
+        norms = x.square().sum(1)
+        squares = torch.addmm(norms, x, x.T, alpha=-2) + norms[:, None]
+        error = (squares.double() - distance_matrix(x, x).square()).abs()
+        bound = rounding.product_error(x.dtype, 40, x.device) * (norms + norms.max())
+        assert (error <= bound[:, None]).all()
+
+
+@pytest.mark.parametrize("engine", ["dense", "blocked"])
+def test_memory_stays_within_the_limit(engine):
+    """The largest tensor of a search is no larger than the limit, and the answer the same."""
+    x = normal(6_000, 8)
+    limit = 2**20
+    sizes = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            if isinstance(out, torch.Tensor):
+                sizes.append(out.numel() * out.element_size())
+            return out
+
+    with Watch():
+        found = nearest_neighbors(x, engine=engine, memory_limit=limit).indices
+    assert max(sizes) <= limit
+    assert torch.equal(found, nearest_neighbors(x, engine="kdtree").indices)
+
+
+def test_a_faiss_index_is_ranked_again(monkeypatch):
+    """FAISS's own order and rounding do not matter: here a stand-in that returns both spoilt."""
+
+    class Flat:
+        def __init__(self, d):
+            self.d = d
+
+        def add(self, y):
+            self.y = torch.from_numpy(y)
+
+        def search(self, x, wanted):
+            squares = torch.cdist(torch.from_numpy(x), self.y).square()
+            ranked = squares.topk(wanted, largest=False)
+            return (ranked.values * (1 + 1e-7)).numpy(), ranked.indices.flip(1).numpy()
+
+    monkeypatch.setitem(sys.modules, "faiss", SimpleNamespace(IndexFlatL2=Flat))
+    x = normal(700, 6)
+    x[600:] = x[:100] + 1e-5 * normal(100, 6, seed=1)
+    for k in (1, 3):
+        found = nearest_neighbors(x, k=k, engine="faiss")
+        assert torch.equal(found.indices, nearest_neighbors(x, k=k, engine="dense").indices)
+
+
+@pytest.mark.parametrize(("engine", "package"), [("faiss", "faiss-cpu"), ("keops", "pykeops")])
+def test_a_missing_package_is_named(monkeypatch, engine, package):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    monkeypatch.setitem(sys.modules, "pykeops.torch", None)
+    with pytest.raises(ImportError, match=f"pip install {package}"):
+        nearest_neighbors(torch.rand(5, 2), engine=engine)
+
+
+@pytest.mark.parametrize("module", ["faiss", "pykeops"])
+def test_an_installed_package_agrees(module):
+    pytest.importorskip(module, reason=f"{module} is optional and not installed")
+    x = normal(2_000, 12)
+    for k in (1, 5):
+        found = nearest_neighbors(x, k=k, engine="faiss" if module == "faiss" else "keops")
+        assert torch.equal(found.indices, nearest_neighbors(x, k=k, engine="dense").indices)
+
+
+def test_knn_distances_in_another_set():
+    x, y = normal(30, 4), normal(50, 4, seed=1)
+    expected = distance_matrix(x, y).kthvalue(3, dim=1).values
+    torch.testing.assert_close(knn_distances(x, y, k=3).double(), expected)
+
+
+def test_the_table_covers_what_auto_chooses_from():
+    cells = choice._table()
+    assert {cell["engine"] for cell in cells} == {"dense", "blocked", "kdtree"}
+    assert {cell["k"] for cell in cells} >= {1, 5}

@@ -103,8 +103,9 @@ def knn_entropy(
         group: torch.distributed ranks that hold the sample together. Each scores its own rows
             against those of all, and n counts all; see below.
         validate: look for NaN, infinity and duplicates, for which a GPU must have finished
-            computing ``z``. False spares this wait, which a CUDA graph cannot hold; a duplicate
-            then makes the result minus infinity.
+            computing ``z``. False spares this wait, which neither a CUDA graph nor one graph of
+            torch.compile (with ``dynamic=False``) can hold; a duplicate then makes the result
+            minus infinity.
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``. With a group,
@@ -159,6 +160,7 @@ def knn_entropy(
         return local.to(points.dtype)
 
 
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _offset(correction: str, n: int, k: int) -> float:
     """What the mass of a ball is on average, in nats: psi(n) - psi(k), or its first form."""
     if correction == "digamma":

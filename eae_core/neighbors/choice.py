@@ -12,7 +12,6 @@ import torch
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-@lru_cache
 def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Any:
     """The engine of the nearest measured cell, distances taken between logarithms.
 
@@ -23,6 +22,11 @@ def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Any:
         >>> choose_engine("cpu", 200_000, 200_000, 2, 1), choose_engine("cuda", 10**6, 10**6, 16, 1)
         ('kdtree', 'blocked')
     """
+    return _nearest_cell(device, n, m, d, k)
+
+
+@lru_cache
+def _nearest_cell(device: str, n: int, m: int, d: int, k: int) -> Any:
     if device != "cpu":
         return "dense" if n * m <= 2**22 or d <= 2 else "blocked"
     points = math.sqrt(n * m)

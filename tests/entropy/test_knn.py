@@ -204,3 +204,28 @@ def test_refuses_impossible_neighbours(k):
 def test_refuses_bad_options(options, error, message):
     with pytest.raises(error, match=message):
         knn_entropy(torch.rand(10, 2), **options)
+
+
+def test_without_checks_nothing_is_refused():
+    z = normal(20, 3)
+    assert knn_entropy(z, validate=False).item() == knn_entropy(z).item()
+    z[1] = z[0]
+    assert knn_entropy(z, validate=False).item() == -math.inf
+    z[2, 0] = math.nan
+    assert math.isnan(knn_entropy(z, validate=False).item())
+
+
+def test_without_checks_one_graph_holds_value_and_gradient():
+    """No step waits for a value, so the whole of it compiles, and a CUDA graph can hold it."""
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda z: knn_entropy(z, validate=False),
+        fullgraph=True,
+        dynamic=False,
+        backend="aot_eager",
+    )
+    z = normal(50, 4).requires_grad_()
+    (expected,) = torch.autograd.grad(knn_entropy(z), z)
+    value = compiled(z)
+    assert value.item() == pytest.approx(knn_entropy(z).item(), abs=1e-12)
+    torch.testing.assert_close(torch.autograd.grad(value, z)[0], expected)
