@@ -2,6 +2,7 @@
 
 from eae_core.entropy.divergence import knn_cross_entropy, knn_kl_divergence
 from eae_core.entropy.gap import GaussianGap, gaussian_gap
+from eae_core.entropy.gaussian_corrected import kpn_entropy
 from eae_core.entropy.knn import (
     DuplicatePointsError,
     gaussian_entropy_bound,
@@ -9,6 +10,7 @@ from eae_core.entropy.knn import (
     unit_ball_log_volume,
 )
 from eae_core.entropy.streaming import KnnEntropy
+from eae_core.entropy.weighted import neighbor_weights, weighted_knn_entropy
 
 __all__ = [
     "DuplicatePointsError",
@@ -19,5 +21,8 @@ __all__ = [
     "knn_cross_entropy",
     "knn_entropy",
     "knn_kl_divergence",
+    "kpn_entropy",
+    "neighbor_weights",
     "unit_ball_log_volume",
+    "weighted_knn_entropy",
 ]
