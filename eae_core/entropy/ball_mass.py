@@ -15,6 +15,8 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 PRECISION = 1e-13
 MOST_TERMS = 100_000
+NARROW = 0.01  # a direction with this share of the ball's radius, or less, lies inside it entirely
+NEAR = 0.03  # if the mean is no further from the centre than this share
 _LARGE = 1e50  # factors above it are scaled down, so that they never overflow
 
 
@@ -36,6 +38,10 @@ def log_mass_over_flat_mass(variances: Array, offsets: Array, radii: Array) -> A
     where :math:`b_m = \sum_j q_j^m + m \beta \sum_j (o_j / \sigma_j^2)^2 q_j^{m-1}` and o is the
     mean less the centre. It is Ruben's mixture of chi-square laws, divided by its first term.
 
+    The series has about y terms, so a direction narrower than a hundredth of the radius is widened
+    to that. All of its mass lies inside the ball before and after, which costs the result at most
+    1e-4 d / 2 nats, and the density at the centre is put right exactly.
+
     Args:
         variances: (n, d), positive.
         offsets: (n, d) mean of each Gaussian less the centre of its ball.
@@ -45,8 +51,8 @@ def log_mass_over_flat_mass(variances: Array, offsets: Array, radii: Array) -> A
         (n,)
 
     Raises:
-        ValueError: a ball hundreds of times as wide as the narrowest direction of its Gaussian, for
-            which the series is too long.
+        ValueError: a ball hundreds of times as wide as the narrowest direction of its Gaussian,
+            with the mean so far outside that this does not help.
 
     Source:
         Ruben (1962), Probability content of regions under spherical normal distributions IV.
@@ -56,7 +62,12 @@ def log_mass_over_flat_mass(variances: Array, offsets: Array, radii: Array) -> A
         >>> log_mass_over_flat_mass(one, 0 * one, np.ones(1)).round(4)
         array([-0.1559])
     """
-    smallest = variances.min(1)  # beta
+    least = (NARROW * radii[:, None]) ** 2
+    inside = (variances < least) & (np.abs(offsets) < NEAR * radii[:, None])  # n x d
+    wide = np.where(inside, least, variances)
+    # log of the widened density at the centre over the true one
+    log_density = 0.5 * (np.log(variances / wide) + offsets**2 * (1 / variances - 1 / wide))
+    smallest = wide.min(1)  # beta
     y = radii**2 / (2 * smallest)
     if (worst := float(y.max())) > MOST_TERMS / 2:
         raise ValueError(
@@ -64,9 +75,9 @@ def log_mass_over_flat_mass(variances: Array, offsets: Array, radii: Array) -> A
             f"Gaussian; the limit is {np.sqrt(MOST_TERMS):.0f}. Use more neighbours for the fit, "
             "or fewer for the ball"
         )
-    q = 1 - smallest[:, None] / variances  # n x d, in [0, 1)
-    pull = smallest[:, None] * (offsets / variances) ** 2  # n x d
-    return _sum_series(y, q, pull)
+    q = 1 - smallest[:, None] / wide  # n x d, in [0, 1)
+    pull = smallest[:, None] * (offsets / wide) ** 2  # n x d
+    return np.asarray(_sum_series(y, q, pull) + log_density.sum(1))
 
 
 def _sum_series(y: Array, q: Array, pull: Array) -> Array:

@@ -123,6 +123,19 @@ def test_every_ball_is_summed_to_its_own_end():
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("narrow", [0.0099, 1e-3, 1e-7])
+@pytest.mark.parametrize("deviations", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("others", [1, 7])
+def test_a_direction_far_narrower_than_the_ball_is_integrated_out(narrow, deviations, others):
+    # Gauss-Hermite sums across the narrow direction, the noncentral chi-square law for the others.
+    variances, offsets = [narrow**2] + [1.0] * others, [deviations * narrow] + [0.4] * others
+    node, weight = np.polynomial.hermite_e.hermegauss(40)
+    left = np.maximum(0.64 - (narrow * (deviations + node)) ** 2, 0)
+    mass = weight @ stats.ncx2.cdf(left, others, others * 0.16) / weight.sum()
+    expected = math.log(mass) - log_flat_mass(variances, offsets, 0.8)
+    assert ratio(variances, offsets, 0.8) == pytest.approx(expected, abs=1e-4 * (others + 1) / 2)
+
+
 def test_a_ball_too_wide_for_the_series_is_refused():
     with pytest.raises(ValueError, match=r"1000 times as wide as the narrowest .* limit is 316"):
-        ratio([1.0, 1e-6], [0.0, 0.0], 1.0)
+        ratio([1.0, 1e-6], [0.0, 0.1], 1.0)  # a hundred deviations from the plane of the others

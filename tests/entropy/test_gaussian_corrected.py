@@ -194,9 +194,20 @@ def test_points_in_a_plane_are_named():
         kpn_entropy(z, 1, 10)
 
 
-def test_a_needle_is_refused_with_a_remedy():
-    z = normal(100, 2) * torch.tensor([1e5, 1.0])
-    with pytest.raises(ValueError, match="times as wide as the narrowest"):
+@pytest.mark.parametrize("p", [None, 20])
+def test_a_needle_is_no_wider_than_it_is(p):
+    # Each ball is thousands of times as long as the needle is thick.
+    z = normal(500, 2) * torch.tensor([1e5, 1.0])
+    truth = math.log(2 * math.pi * math.e * 1e5)
+    # Bias of a fit to 21 points, d (d + 3) / 42, and the spread of -log p and of log P.
+    tolerance = fit_bias(2, 21) + SIGMAS * math.sqrt((1 + math.pi**2 / 3) / 500)
+    assert float(kpn_entropy(z, 1, p)) == pytest.approx(truth, abs=tolerance)
+    assert float(knn_entropy(z)) > truth + 4
+
+
+def test_a_needle_too_thin_for_its_covariance_is_refused():
+    z = normal(300, 2) * torch.tensor([1.0, 1e-9])
+    with pytest.raises(ValueError, match="flat"):
         kpn_entropy(z)
 
 
