@@ -109,14 +109,13 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     print(f"{'n':>7s}{'d':>5s}{'k':>3s}" + "".join(f"{name:>24s}" for name in names))
     for cell in dict.fromkeys((row["n"], row["d"], row["k"]) for row in rows):
         line = "{:7d}{:5d}{:3d}".format(*cell)
-        for row in rows:
-            if (row["n"], row["d"], row["k"]) == cell:
-                measured = row["status"] == "measured"
-                line += (
-                    f"{1e3 * row['median_seconds']:16.2f}{row['peak_bytes'] / 1e6:8.0f}"
-                    if measured
-                    else f"{row['status'].split()[0]:>24s}"
-                )
+        found = {r["contender"]: r for r in rows if (r["n"], r["d"], r["k"]) == cell}
+        for name in names:
+            row = found.get(name, {"status": "-"})
+            if row["status"] == "measured":
+                line += f"{1e3 * row['median_seconds']:16.2f}{row['peak_bytes'] / 1e6:8.0f}"
+            else:
+                line += f"{row['status'].split()[0]:>24s}"
         print(line)
 
 
