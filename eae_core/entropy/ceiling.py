@@ -79,7 +79,7 @@ def regular_simplex(n: int, d: int) -> Tensor:
         raise ValueError(
             f"a regular simplex in d = {d} dimensions has 2 to {d + 1} corners, got n = {n}"
         )
-    corners = torch.linalg.svd(torch.eye(n, dtype=torch.float64) - 1 / n).U[:, : n - 1]
+    corners: Tensor = torch.linalg.svd(torch.eye(n, dtype=torch.float64) - 1 / n).U[:, : n - 1]
     return math.sqrt(n * d / (n - 1)) * corners @ _waves(n - 1, d)
 
 

@@ -152,7 +152,7 @@ def knn_entropy(
         log_rho = log_distances(own, points, index, floor)  # (n,)
         if validate and floor is None:
             _refuse_duplicates(log_rho, n, k, group)
-        local = d * log_rho + (unit_ball_log_volume(d) + _offset(correction, n, k))
+        local: Tensor = d * log_rho + (unit_ball_log_volume(d) + _offset(correction, n, k))
         if reduction == "mean":
             local = (
                 local.mean() if group is None else local.sum() * (dist.get_world_size(group) / n)

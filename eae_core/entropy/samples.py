@@ -133,7 +133,7 @@ def log_distances(
     # they are taken in float64, which Apple's GPUs do not have.
     differences = points - searched.index_select(0, index)  # (n, d)
     wide = None if differences.device.type == "mps" else torch.float64
-    rho = torch.linalg.vector_norm(differences, dim=1, dtype=wide)  # (n,)
+    rho: Tensor = torch.linalg.vector_norm(differences, dim=1, dtype=wide)  # (n,)
     if floor is not None:
         return rho.clamp(min=floor).log()  # no gradient below the floor
     if complaint is not None and (coincide := rho == 0).any():

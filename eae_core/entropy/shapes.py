@@ -50,7 +50,8 @@ def sphere(dimension: int) -> Law:
 
     def draw(n: int, generator: Generator) -> Tensor:
         z = draw_normal(n, d, generator)
-        return math.sqrt(d) * z / z.norm(dim=1, keepdim=True)
+        z *= math.sqrt(d) / z.norm(dim=1, keepdim=True)
+        return z
 
     return _unit_law("sphere", d, -math.inf, draw)
 
@@ -96,7 +97,8 @@ def half_rank(dimension: int) -> Law:
     weights = weights / weights.norm(dim=0)  # every coordinate has variance 1
 
     def draw(n: int, generator: Generator) -> Tensor:
-        return draw_normal(n, rank, generator) @ weights.to(generator.device)
+        z: Tensor = draw_normal(n, rank, generator) @ weights.to(generator.device)
+        return z
 
     return _unit_law("half rank", d, -math.inf if d > 1 else gaussian(1).entropy, draw)
 

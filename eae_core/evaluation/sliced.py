@@ -129,8 +129,9 @@ def _directions(d: int, projections: int, seed: int) -> Tensor:
         return torch.ones(1, 1, dtype=torch.float64)
     # NumPy's generator: with torch's and the same small seed, the directions would be the very
     # points of a sample that was drawn with torch.randn.
-    theta = torch.from_numpy(np.random.default_rng(seed).standard_normal((projections, d)))
-    return theta / theta.norm(dim=1, keepdim=True)
+    theta: Tensor = torch.from_numpy(np.random.default_rng(seed).standard_normal((projections, d)))
+    theta /= theta.norm(dim=1, keepdim=True)
+    return theta
 
 
 @lru_cache(maxsize=16)
