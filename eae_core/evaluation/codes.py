@@ -60,15 +60,17 @@ def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Ten
 
 
 def sample_images(model: Autoencoder, n: int, *, seed: int = 0) -> Tensor:
-    """Decode n codes drawn from the model's law, N(0, I) unless its constraint leads to another.
+    """Decode n codes that the model draws: from N(0, I), unless it has another law or sampler.
 
     The same seed gives the same codes on every device.
     """
     if n < 1:
         raise ValueError(f"the number of samples must be at least 1, got {n}")
-    # A reader's own model need not know a law.
-    law = getattr(model, "code_law", None) or standard_gaussian(model.latent_dim)
-    return decode_codes(model, law.sample(n, generator=torch.Generator().manual_seed(seed)))
+    # A reader's own model need not know how to draw.
+    draw = getattr(model, "draw_codes", None) or standard_gaussian(model.latent_dim).sample
+    with evaluation_mode(model):
+        z = draw(n, generator=torch.Generator().manual_seed(seed))
+    return decode_codes(model, z)
 
 
 def reconstruct(model: Autoencoder, x: Tensor, *, batch_size: int = 500) -> Tensor:

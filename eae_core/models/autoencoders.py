@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from eae_core.entropy.law import Law
 from eae_core.models.constraints import build_constraint, check_constraint
@@ -47,6 +47,21 @@ class Autoencoder(nn.Module, ABC):
     def code_law(self) -> Law:
         """What codes of new images are drawn from: N(0, I), unless the model has another law."""
         return standard_gaussian(self.latent_dim)
+
+    def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
+        """Codes (n, d) of new images, from :attr:`code_law` unless the model learned a sampler.
+
+        Raises:
+            ValueError: n < 1.
+        """
+        return self.code_law.sample(n, generator=generator)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Called by the training loop before each epoch (from 0) of a run of so many epochs.
+
+        Also where a run goes on after an interruption. A model that trains in stages changes its
+        stage here.
+        """
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes z (n, d) of images x (n, c, h, w)."""

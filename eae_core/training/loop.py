@@ -58,7 +58,8 @@ def fit(
     Ctrl-C ends the current step, writes the checkpoint and returns; a second one raises at once.
 
     Args:
-        model: anything with ``loss(x)``, which returns named terms, and a JSON-able ``config``.
+        model: anything with ``loss(x)``, which returns named terms, and a JSON-able ``config``; if
+            it has ``start_epoch(epoch, epochs)``, that is called before each epoch (from 0).
         images: moved to the device as a whole, as bytes.
         options: sizes, rates, device.
         checkpoint: file to write after every epoch, and to go on from if it exists. More ``epochs``
@@ -166,6 +167,8 @@ class _Run:
         order = epoch_order(count, options.seed, self.epoch + 1).to(self.device)
         bar.set_description(f"epoch {self.epoch + 1}/{options.epochs}", refresh=False)
         self.model.train()
+        if start_epoch := getattr(self.model, "start_epoch", None):
+            start_epoch(self.epoch, options.epochs)
         started = time.perf_counter()
         while self.log.done < self.steps and not stop.is_set():
             first = self.log.done * size
