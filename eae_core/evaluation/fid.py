@@ -1,9 +1,50 @@
-"""Frechet distance between two sets of features."""
+"""Frechet distance between two sets of features, or between what is left of them: two moments."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import cached_property
+
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStatistics:
+    """The two moments of a set of features that a Frechet distance compares, in float64.
+
+    Example:
+        >>> FeatureStatistics.of(torch.rand(50, 3))
+        FeatureStatistics(n=50)
+    """
+
+    mean: Tensor = field(repr=False)  #: (p,)
+    covariance: Tensor = field(repr=False)  #: (p, p), with divisor n - 1
+    n: int  #: number of feature vectors
+
+    @classmethod
+    def of(cls, features: Tensor) -> FeatureStatistics:
+        """Moments of features (n, p), n >= 2.
+
+        Raises:
+            ValueError: not n x p, fewer than two rows, NaN or infinity.
+        """
+        if features.ndim != 2:
+            raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
+        if len(features) < 2:
+            raise ValueError(f"a covariance needs two rows at least, got {len(features)}")
+        if not features.isfinite().all():
+            raise ValueError("features hold NaN or infinity")
+        features = features.double()
+        covariance = torch.cov(features.T).reshape(features.shape[1], -1)
+        return cls(features.mean(0), covariance, len(features))
+
+    @cached_property
+    def root(self) -> Tensor:
+        """Symmetric root of the covariance, kept: a reference meets many sets."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+        return root
 
 
 def frechet_distance(a: Tensor, b: Tensor) -> float:
@@ -34,22 +75,23 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
-    if min(len(a), len(b)) < 2:
-        raise ValueError(f"a covariance needs two rows at least, got {len(a)} and {len(b)}")
-    if not (a.isfinite().all() and b.isfinite().all()):
-        raise ValueError("features hold NaN or infinity")
-    (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
-    cross = torch.linalg.svdvals(_symmetric_root(cov_a) @ _symmetric_root(cov_b)).sum()
-    distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
-    return max(float(distance), 0.0)
+    return frechet_distance_of_statistics(FeatureStatistics.of(a), FeatureStatistics.of(b))
 
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    features = features.double()
-    return features.mean(0), torch.cov(features.T).reshape(features.shape[1], -1)
+def frechet_distance_of_statistics(a: FeatureStatistics, b: FeatureStatistics) -> float:
+    """:func:`frechet_distance` from the moments alone.
 
+    Raises:
+        ValueError: features of different dimension.
 
-def _symmetric_root(covariance: Tensor) -> Tensor:
-    values, vectors = torch.linalg.eigh(covariance)
-    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    return root
+    Example:
+        >>> a = FeatureStatistics(torch.zeros(2).double(), torch.eye(2).double(), 100)
+        >>> b = FeatureStatistics(torch.ones(2).double(), 9 * torch.eye(2).double(), 100)
+        >>> round(frechet_distance_of_statistics(a, b), 6)  # 2 of the means, (3 - 1)^2 an axis
+        10.0
+    """
+    if a.mean.shape != b.mean.shape:
+        raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)} dimensions do not meet")
+    cross = torch.linalg.svdvals(a.root @ b.root).sum()
+    distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace()
+    return max(float(distance - 2 * cross), 0.0)

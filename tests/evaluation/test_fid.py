@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from eae_core.evaluation import frechet_distance
+from eae_core.evaluation.fid import (
+    FeatureStatistics,
+    frechet_distance,
+    frechet_distance_of_statistics,
+)
+from eae_core.torchvision_compat import import_torchvision
 
 
 def normal(n: int, p: int, seed: int = 0) -> torch.Tensor:
@@ -45,6 +50,43 @@ def test_correlated_gaussians_against_a_matrix_root():
 def test_singular_covariances_stay_finite():
     a = normal(5, 20)  # five points span four dimensions
     assert frechet_distance(a, a + 1) == pytest.approx(20, rel=1e-6)
+
+
+class AsTheyAre(torch.nn.Module):
+    """In place of a network, for a metric that insists on one."""
+
+    num_features = 20
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+@pytest.mark.parametrize("n", [400, 15])  # also fewer than dimensions
+def test_agrees_with_torchmetrics_and_torch_fidelity(n):
+    import_torchvision("datasets")
+    from torch_fidelity import metric_fid
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    a, b = normal(n, 20) @ normal(20, 20, 1), 1 + normal(n + 7, 20, 2).relu()
+    ours = frechet_distance(a, b)
+    metric = FrechetInceptionDistance(AsTheyAre()).set_dtype(torch.float64)
+    metric.update(a, real=True)
+    metric.update(b, real=False)
+    assert ours == pytest.approx(metric.compute().item(), rel=1e-5)
+    statistics = [metric_fid.fid_features_to_statistics(x) for x in (a, b)]
+    theirs = metric_fid.fid_statistics_to_metric(*statistics, verbose=False)
+    assert ours == pytest.approx(theirs[metric_fid.KEY_METRIC_FID], rel=1e-5)
+
+
+def test_statistics_are_enough():
+    a, b = normal(40, 6), 2 * normal(50, 6, 1)
+    sa, sb = FeatureStatistics.of(a.float()), FeatureStatistics.of(b.float())
+    assert sa.n == 40
+    assert sa.covariance.dtype == torch.float64
+    assert frechet_distance_of_statistics(sa, sb) == frechet_distance(a.float(), b.float())
+    torch.testing.assert_close(sa.root @ sa.root, sa.covariance)
+    with pytest.raises(ValueError, match="of 6 and of 2 dimensions"):
+        frechet_distance_of_statistics(sa, FeatureStatistics.of(a[:, :2]))
 
 
 @pytest.mark.parametrize(
