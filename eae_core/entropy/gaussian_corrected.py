@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from torch import Tensor
 
 from eae_core.entropy.ball_mass import Array, log_mass_over_flat_mass
 from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.ranked import ranked_neighbors
 from eae_core.entropy.samples import check_sample
+from eae_core.neighbors.scale import largest_coordinate, safe_factor
 
 BLOCK = 2**22  # coordinates of neighbours held at a time
 FLATTEST = 1e-12  # smallest eigenvalue of a covariance, as a share of the largest
@@ -33,7 +37,7 @@ def kpn_entropy(z: Tensor, k: int = 1, p: int | None = None, *, shrinkage: float
     Lombardi and Pant take the ball of the largest coordinate, a cube, and approximate its mass by
     expectation propagation. The argument holds for any ball that grows around its centre in a shape
     chosen beforehand, and for the Euclidean one the integral has an exact series
-    (:mod:`eae_core.entropy.ball_mass`), and a rotation changes nothing. In one dimension the two
+    (``eae_core.entropy.ball_mass``), and a rotation changes nothing. In one dimension the two
     are the same.
 
     How many neighbours: the k in the ball bias a fit to few more, because points cut out of a law
@@ -74,7 +78,10 @@ def kpn_entropy(z: Tensor, k: int = 1, p: int | None = None, *, shrinkage: float
     z = check_sample(z)
     n, d = z.shape
     points = z.detach().cpu().double()
-    flat = float(knn_entropy(points, k))  # refuses a k out of range, and duplicates
+    factor = safe_factor(largest_coordinate(points), torch.float64)  # variances are squares
+    points = points * factor
+    # Refuses a k out of range, and duplicates.
+    flat = float(knn_entropy(points, k)) - d * math.log(factor)
     p = _checked_fit(n, d, k, p, shrinkage)
     distances, indices = ranked_neighbors(points, k if p == n - 1 else p)
     radii, x = distances[:, k - 1].numpy(), points.numpy()
@@ -92,7 +99,7 @@ def kpn_entropy(z: Tensor, k: int = 1, p: int | None = None, *, shrinkage: float
 
 
 def _checked_fit(n: int, d: int, k: int, p: int | None, shrinkage: float) -> int:
-    if p is not None and (isinstance(p, bool) or not isinstance(p, int)):
+    if p is not None and (isinstance(p, bool) or not isinstance(p, (int, np.integer))):
         raise TypeError(f"p must be an integer or None, got {p!r}")
     p = n - 1 if p is None else p
     if not k <= p < n:

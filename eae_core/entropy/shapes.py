@@ -23,8 +23,8 @@ def unit_shapes(dimension: int) -> dict[str, Law]:
 
     Example:
         >>> {name: round(law.entropy, 2) for name, law in unit_shapes(2).items()}
-        {'Gaussian': 2.84, 'cube': 2.48, 'Laplace': 2.69, 'two modes': 2.2, 'sphere': -inf, \
-'corners': -8.2, 'half rank': -inf}
+        {'Gaussian': 2.84, 'cube': 2.48, 'Laplace': 2.69, 'two modes': 2.38, 'sphere': -inf, \
+'corners': -9.59, 'half rank': -inf}
     """
     d = whole("dimension", dimension)
     return {

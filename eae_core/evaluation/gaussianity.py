@@ -34,9 +34,9 @@ class GaussianityReport:
     norm_ks_band: Band
     worst_ks: float  #: largest Kolmogorov-Smirnov distance of a coordinate to N(0, 1)
     ks_threshold: float  #: 5 % of true Gaussian samples exceed it (Bonferroni over coordinates)
-    sliced_wasserstein: float  #: see :func:`~eae_core.evaluation.sliced.sliced_wasserstein`
+    sliced_wasserstein: float  #: see :func:`~eae_core.evaluation.sliced_wasserstein`
     sliced_wasserstein_band: Band
-    energy_distance: float  #: see :func:`~eae_core.evaluation.energy.energy_distance`
+    energy_distance: float  #: see :func:`~eae_core.evaluation.energy_distance`
     energy_distance_band: Band
     entropy: float  #: k-NN estimate, nats
     gaussian_entropy: float  #: its mean on N(0, I) samples of the same n, nats, exact
