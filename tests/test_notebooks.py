@@ -118,7 +118,7 @@ def test_every_parameter_is_used(notebook, code_cells):
 
 
 def only_imports(source):
-    """Whether a cell imports, and at most makes one call such as use_book_style()."""
+    """Whether a cell imports, and makes at most two calls such as use_book_style()."""
     others = [n for n in ast.parse(source).body if not isinstance(n, ast.Import | ast.ImportFrom)]
     return len(others) <= 2 and all(isinstance(node, ast.Expr) for node in others)
 
