@@ -1,8 +1,14 @@
 """The verb train: what it leaves, what it refuses, and what it does not overwrite."""
 
+from dataclasses import fields
+
 import pytest
 
 from eae_core.cli import main
+from eae_core.cli.model_options import description, flag
+from eae_core.data import load_images
+from eae_core.evaluation import reconstruction_error
+from eae_core.models import MODELS
 from eae_core.records import read_record
 from eae_core.training import load_model
 
@@ -76,6 +82,10 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--batch-size", "2"], "batch_size 2 is too small"),
         (["--precision", "16"], "precision must be"),
         (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--model", "two_stage_vae", "--epochs", "1"], "needs 2 epochs or more"),
+        (["--model", "vae", "--mmd-weight", "1"], "the model vae has no --mmd-weight"),
+        (["--model", "cv_vae", "--sigma", "0"], "sigma must be finite and above 0"),
+        (["--learning-rate-decay", "2"], "learning_rate_decay must be above 0 and at most 1"),
         (["--resume"], "name it with --output"),
     ],
 )
@@ -87,6 +97,54 @@ def test_impossible_training_is_refused(said, tmp_path, monkeypatch, words, mess
     assert (status, out) == (2, "")
     assert message in err
     assert not list(tmp_path.glob("run/*"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains(said, tmp_path, model):
+    words = ["--model", model, "--learning-rate-decay", "0.9", "--output", tmp_path]
+    words += ["--hidden", 8] if model == "two_stage_vae" else []
+    status, out, err = said("train", "--epochs", 2, *SMALL, *words)
+    assert (status, err) == (0, "")
+    record = read_record(tmp_path / "record.json")
+    assert record.parameters["model"] == model
+    assert record.parameters["learning_rate_decay"] == 0.9
+    assert record.metrics["test_reconstruction"] > 0
+    assert f"test images: reconstruction {record.metrics['test_reconstruction']:.4g}" in out
+    assert all(len(curve) == 2 for curve in record.curves.values())
+    trained = load_model(tmp_path / "model.safetensors")
+    assert trained.name == model
+    test = load_images("digits", "test", limit=60)
+    error = reconstruction_error(trained, test)
+    assert record.metrics["test_reconstruction"] == pytest.approx(error, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--model", "vae"], {"beta": 0.072}),  # published for CIFAR-10, for which shapes32 stands
+        (["--model", "vae", "--beta", "0.5"], {"beta": 0.5}),
+        (["--model", "rae_gp", "--gradient", "jacobian", "--gradient-penalty", "2"],
+         {"latent_weight": 0.0432, "gradient_penalty": 2.0, "gradient": "jacobian"}),
+        (["--model", "ae_l2", "--decoder-l2-stem"],
+         {"decoder_l2": 3.072e-3, "decoder_l2_stem": True}),
+        (["--model", "eae", "--decoder-l2", "0"], {"entropy_weight": 1.0, "k": 1}),
+    ],
+)  # fmt: skip
+def test_options_are_those_given_then_those_published(said, tmp_path, words, options):
+    small = ["--dataset", "shapes32", *SMALL]
+    assert said("train", "--epochs", 1, *small, *words, "--output", tmp_path)[0] == 0
+    assert read_record(tmp_path / "record.json").parameters["options"] == options
+
+
+def test_help_names_every_model_and_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, (_, options) in MODELS.items():
+        assert name in shown
+        for field in fields(options):
+            assert flag(field.name) in shown
+            assert description(options, field.name), f"{options.__name__}.{field.name}"
 
 
 def test_there_must_be_something_to_resume(said, tmp_path):

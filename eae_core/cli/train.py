@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eae_core.suite.errors import SuiteError, UsageError, nearest
+from eae_core.suite.errors import SuiteError, UsageError
 from eae_core.suite.project import Project, find_project
 from eae_core.suite.runner import RECORD, fresh_folder
 
 if TYPE_CHECKING:
     from eae_core.data import ImageSet
-    from eae_core.models import Autoencoder, ModelOptions
+    from eae_core.models import Autoencoder
     from eae_core.training import History, TrainOptions
 
 CHECKPOINT = "model.safetensors"
 SAMPLES = "samples.png"
-MODEL_OPTIONS = ("entropy_weight", "k", "normalize_code")
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -45,9 +43,11 @@ def train(arguments: argparse.Namespace) -> int:
             f"stopped; go on with the same words and  --resume --output {folder}"
         )
     _write_samples(model, images, options, folder / SAMPLES)
-    _write_record(arguments, model, images, history, folder / RECORD)
+    test_error = _test_error(arguments, model)
+    _write_record(arguments, model, images, history, test_error, folder / RECORD)
     last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in _terms(history))
     print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
+    print(f"test images: reconstruction {test_error:.4g}")
     print(f"left in {folder}: {RECORD}, {CHECKPOINT}, {SAMPLES}")
     return 0
 
@@ -56,21 +56,25 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, Trai
     """Everything that training needs; ValueError or OSError say what is impossible."""
     import torch
 
+    from eae_core.cli.model_options import chosen_options
     from eae_core.data import load_images
     from eae_core.models import build_model
     from eae_core.training import TrainOptions
 
-    model_options = _model_options(arguments)
+    images = load_images(arguments.dataset, "train", limit=arguments.limit)
+    model_options = chosen_options(arguments)
     options = TrainOptions(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
         learning_rate=arguments.learning_rate,
+        learning_rate_decay=arguments.learning_rate_decay,
         seed=arguments.seed,
         device=arguments.device,
         precision=arguments.precision,
+        channels_last=arguments.channels_last,
+        compile=arguments.compile,
         progress=not arguments.no_progress,
     )
-    images = load_images(arguments.dataset, "train", limit=arguments.limit)
     torch.manual_seed(arguments.seed)  # the first weights
     model = build_model(
         arguments.model,
@@ -80,29 +84,6 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, Trai
         options=model_options,
     )
     return model, images, options
-
-
-def _model_options(arguments: argparse.Namespace) -> ModelOptions:
-    """The model's own options; one that the model does not have is an error."""
-    from eae_core.models import MODELS
-
-    name = arguments.model
-    if name not in MODELS:
-        raise UsageError(f"there is no model {name!r}; {nearest(name, MODELS)}")
-    options_class = MODELS[name][1]
-    known = [field.name for field in dataclasses.fields(options_class)]
-    given = {key: getattr(arguments, key) for key in MODEL_OPTIONS}
-    given = {key: value for key, value in given.items() if value is not None}
-    for key in given:
-        if key not in known:
-            raise UsageError(
-                f"the model {name} has no {_flag(key)}; it has {', '.join(map(_flag, known))}"
-            )
-    return options_class(**given)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _terms(history: History) -> list[str]:
@@ -133,8 +114,20 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
+def _test_error(arguments: argparse.Namespace, model: Autoencoder) -> float:
+    """Squared error of the test images, in which no model was trained."""
+    from eae_core.data import load_images
+    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
+
+    images = load_images(arguments.dataset, "test")
+    if arguments.limit is not None and arguments.limit < len(images):
+        images = images.subset(arguments.limit)
+    with evaluation_mode(model) as device:
+        return reconstruction_error(model, images.to(device))
+
+
 def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, path: Path) -> None:
-    """A sheet of images decoded from N(0, I)."""
+    """A sheet of images decoded from codes that the model draws."""
     import matplotlib as mpl
 
     mpl.use("agg")
@@ -160,14 +153,20 @@ def _write_record(
     model: Autoencoder,
     images: ImageSet,
     history: History,
+    test_error: float,
     path: Path,
 ) -> None:
     """What was run, on what, and what came out."""
+    from eae_core.cli.model_options import PREFIX
     from eae_core.files import replacing
     from eae_core.records import new_record, record_text
 
-    left_out = {"call", "output", "resume", "no_progress", "device", *MODEL_OPTIONS}
-    parameters = {name: v for name, v in vars(arguments).items() if name not in left_out}
+    left_out = {"call", "output", "resume", "no_progress", "device"}
+    parameters = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in left_out and not name.startswith(PREFIX)
+    }
     curves = {term: history.curve(term) for term in _terms(history)}
     record = new_record(
         "train",
@@ -176,6 +175,7 @@ def _write_record(
         metrics={
             "images_per_second": round(history.images_per_second, 1),
             **{f"final_{term}": values[-1] for term, values in curves.items()},
+            "test_reconstruction": test_error,
         },
         seeds=[arguments.seed],
         curves=curves,

@@ -1,22 +1,39 @@
-"""The deterministic autoencoder, and the Entropic Autoencoder of Ghose et al. (2020).
+"""What every model is, and the plain autoencoder.
 
 Every model owns its objective: :meth:`Autoencoder.loss` returns named terms, of which ``"loss"`` is
-minimised. Squared error is summed over pixels and channels and averaged over the batch; entropy is
-in nats, of the whole code. So an entropy weight of 1 trades one nat against one unit of squared
-error. The paper does not say how it reduces either term.
+minimised. One convention of reduction holds for all: squared error is summed over pixels and
+channels, terms of the code are summed over its dimensions, and both are averaged over the batch;
+entropy and divergences are in nats. So a weight of 1 trades one nat against one unit of squared
+error. :mod:`eae_core.models.conversion` brings published weights into this convention.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Generator, Tensor, nn
 
 from eae_core.entropy.law import Law
-from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
+
+# Marks an option that files of version 0.1.0 do not know: it is written only where it is not at
+# its default, so that those files stay files of the same model.
+ADDED_LATER = {"added_later": True}
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of a model: one class a model, derived from this one."""
+
+    def check_weights(self, *names: str) -> None:
+        """Raise ValueError unless these options are finite and at least 0."""
+        for name in names:
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be finite and at least 0, got {value}")
 
 
 class Autoencoder(nn.Module, ABC):
@@ -29,6 +46,8 @@ class Autoencoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    options_class: ClassVar[type[ModelOptions]]
+    encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code
     minimum_batch_size = 2  # the networks normalise over the batch
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> None:
@@ -37,6 +56,9 @@ class Autoencoder(nn.Module, ABC):
         self.decoder = decoder
         self.latent_dim = latent_dim
         self.config: dict[str, Any] = {}  # how build_model made it; empty for own networks
+        last = list(decoder.modules())[-1] if isinstance(decoder, nn.Module) else None
+        self._bounded = isinstance(last, nn.Sigmoid)
+        self._range_seen = False
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -77,6 +99,49 @@ class Autoencoder(nn.Module, ABC):
         """Reconstruction of x."""
         return self.decode(self.encode(x))
 
+    def own_options(self, options: ModelOptions | None) -> Any:
+        """These options, or the model's defaults for None.
+
+        Raises:
+            TypeError: options of another model.
+        """
+        if options is None:
+            return self.options_class()
+        if type(options) is not self.options_class:
+            raise TypeError(
+                f"model {self.name!r} takes {self.options_class.__name__}, "
+                f"got {type(options).__name__}"
+            )
+        return options
+
+    def check_images(self, x: Tensor) -> None:
+        """Raise if a decoder that ends in a sigmoid can never give such images.
+
+        On a CPU every batch is looked at; on a GPU, which would have to wait, the first one.
+
+        Raises:
+            ValueError: values outside [0, 1].
+
+        Example:
+            >>> from eae_core.models import build_model
+            >>> model = build_model("ae", (1, 32, 32), latent_dim=2, width=1)
+            >>> model.loss(2 * torch.ones(4, 1, 32, 32))
+            Traceback (most recent call last):
+            ...
+            ValueError: the decoder ends in a sigmoid, so images must lie in [0, 1], ...
+        """
+        if not self._bounded or torch.compiler.is_compiling() or not x.numel():
+            return
+        if self._range_seen and x.device.type != "cpu":
+            return
+        self._range_seen = True
+        low, high = (float(end) for end in x.aminmax())
+        if low < -1e-5 or high > 1 + 1e-5:
+            raise ValueError(
+                "the decoder ends in a sigmoid, so images must lie in [0, 1], but these reach from "
+                f"{low:g} to {high:g}: rescale them, for instance (x - low) / (high - low)"
+            )
+
     @abstractmethod
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """Named terms of the objective on a batch x; ``"loss"`` is the one to minimise."""
@@ -99,16 +164,23 @@ def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class AEOptions:
-    """Options of :class:`AE`."""
+class AEOptions(ModelOptions):
+    """Options of :class:`AE`.
 
-    normalize_code: bool = False  #: batch-normalise the code, without an entropy term
+    Attributes:
+        normalize_code: batch-normalise the code, without an entropy term.
+    """
+
+    normalize_code: bool = False
 
 
 class AE(Autoencoder):
     r"""Plain autoencoder: squared error alone.
 
     .. math:: \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
+
+    RAE's code averages over pixels and channels, pythae's sums as here: the same minimum, but
+    Adam's step does not depend on the factor either.
 
     Example:
         >>> import torch
@@ -119,6 +191,7 @@ class AE(Autoencoder):
     """
 
     name = "ae"
+    options_class = AEOptions
 
     def __init__(
         self,
@@ -128,7 +201,7 @@ class AE(Autoencoder):
         options: AEOptions | None = None,
     ) -> None:
         super().__init__(encoder, decoder, latent_dim)
-        self.options = options or AEOptions()
+        self.options: AEOptions = self.own_options(options)
         self.code_norm = CodeBatchNorm(latent_dim) if self.options.normalize_code else nn.Identity()
 
     def encode(self, x: Tensor) -> Tensor:
@@ -136,96 +209,6 @@ class AE(Autoencoder):
         return z
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
+        self.check_images(x)
         reconstruction = squared_error(x, self(x))
         return {"loss": reconstruction, "reconstruction": reconstruction}
-
-
-# Marks an option that files of version 0.1.0 do not know: it is written only where it is not at
-# its default, so that those files stay files of the same model.
-ADDED_LATER = {"added_later": True}
-
-
-@dataclass(frozen=True)
-class EAEOptions:
-    """Options of :class:`EAE`."""
-
-    entropy_weight: float = 1.0  #: lambda, in units of squared error per nat
-    k: int = 1  #: which neighbour the estimator uses
-    #: what is held fixed about the code, see :func:`~eae_core.models.build_constraint`
-    constraint: str = field(default="batch_norm", metadata=ADDED_LATER)
-    #: in which the entropy is estimated, see :meth:`~eae_core.models.CodeConstraint.entropy`
-    coordinates: str = field(default="code", metadata=ADDED_LATER)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.entropy_weight < float("inf"):
-            raise ValueError(
-                f"entropy_weight must be finite and at least 0, got {self.entropy_weight}"
-            )
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, got {self.k}")
-        check_constraint(self.constraint, self.coordinates)
-
-
-class EAE(Autoencoder):
-    r"""Entropic autoencoder: a constrained code, batch-normalised by default, of large entropy.
-
-    .. math::
-        \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2 - \lambda \hat H(z_1, \dots, z_n),
-        \qquad z = \mathrm{BN}(E(x))
-
-    with the Kozachenko-Leonenko estimate over the batch. With ``entropy_weight=0`` it is an
-    autoencoder with a batch-normalised code, and the entropy is reported all the same. Another
-    constraint in place of BN leads to another law of the code, :attr:`code_law`.
-
-    Source:
-        Ghose et al. (2020), equation 2; other constraints: their section 3.3. The estimator is in
-        float64, whatever the precision of training; the weight counts one nat against one unit of
-        summed squared error.
-
-    Example:
-        >>> import torch
-        >>> from eae_core.models import EAEOptions, build_model
-        >>> model = build_model("eae", (1, 32, 32), latent_dim=4, width=2, options=EAEOptions(k=2))
-        >>> sorted(model.loss(torch.rand(5, 1, 32, 32)))
-        ['entropy', 'loss', 'reconstruction']
-    """
-
-    name = "eae"
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: EAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options = options or EAEOptions()
-        self.code_norm = build_constraint(self.options.constraint, latent_dim)
-        self.minimum_batch_size = self.options.k + 2
-
-    @property
-    def code_law(self) -> Law:
-        return self.code_norm.law
-
-    def encode(self, x: Tensor) -> Tensor:
-        z: Tensor = self.code_norm(self.encoder(x))
-        return z
-
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
-        if len(x) < self.minimum_batch_size:
-            raise ValueError(
-                f"a batch of {len(x)} is too small for neighbour {self.options.k}: "
-                f"use at least k + 2 = {self.minimum_batch_size} images"
-            )
-        z = self.encode(x)
-        reconstruction = squared_error(x, self.decode(z))
-        weight = self.options.entropy_weight
-        entropy = self.code_norm.entropy(
-            z if weight else z.detach(), self.options.k, coordinates=self.options.coordinates
-        )
-        return {
-            "loss": reconstruction - weight * entropy,
-            "reconstruction": reconstruction,
-            "entropy": entropy,
-        }

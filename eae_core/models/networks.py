@@ -48,7 +48,11 @@ class Rescale(nn.Module):
 
 
 def build_networks(
-    image_shape: Sequence[int], latent_dim: int, *, width: int = 128
+    image_shape: Sequence[int],
+    latent_dim: int,
+    *,
+    width: int = 128,
+    encoder_outputs: int | None = None,
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """Encoder and decoder for one of the three image shapes.
 
@@ -56,6 +60,8 @@ def build_networks(
         image_shape: (channels, height, width): (1, 32, 32), (3, 32, 32) or (3, 64, 64).
         latent_dim: d, the size of the code.
         width: channels of the first convolution, 128 in the papers.
+        encoder_outputs: numbers that the encoder gives for an image, d by default; 2 d where it
+            gives mean and spread.
 
     Returns:
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
@@ -78,16 +84,16 @@ def build_networks(
         raise ValueError(
             f"no network for images of shape {shape} (channels, height, width); there are {known}"
         )
-    for name, value in (("latent_dim", latent_dim), ("width", width)):
+    outputs = latent_dim if encoder_outputs is None else encoder_outputs
+    sizes = {"latent_dim": latent_dim, "width": width, "encoder_outputs": outputs}
+    for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     plan = ARCHITECTURES[shape]
-    return _encoder(plan, shape, latent_dim, width), _decoder(plan, shape, latent_dim, width)
+    return _encoder(plan, shape, outputs, width), _decoder(plan, shape, latent_dim, width)
 
 
-def _encoder(
-    plan: Architecture, shape: tuple[int, ...], latent_dim: int, width: int
-) -> nn.Sequential:
+def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: int) -> nn.Sequential:
     channels, side, _ = shape
     layers: list[nn.Module] = [Rescale()] if plan.rescale else []
     for multiplier in plan.encoder_multipliers:
@@ -98,7 +104,7 @@ def _encoder(
             *_activation(out),
         ]
         channels, side = out, side // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, latent_dim))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, outputs))
 
 
 def _decoder(

@@ -123,7 +123,7 @@ def test_config_rebuilds_the_model():
     ("call", "error", "message"),
     [
         (lambda: build_model("eea", (1, 32, 32), 4), ValueError, "did you mean 'eae'"),
-        (lambda: build_model("gan", (1, 32, 32), 4), ValueError, "There are: ae, eae"),
+        (lambda: build_model("gan", (1, 32, 32), 4), ValueError, "There are: ae, ae_l2, eae, rae, "),
         (lambda: build_model("ae", (1, 32, 32), 0), ValueError, "latent_dim"),
         (lambda: build_model("ae", (1, 32, 32), 4, width=0), ValueError, "width"),
         (lambda: build_model("ae", (1, 28, 28), 4), ValueError, "no network"),

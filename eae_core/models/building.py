@@ -1,0 +1,132 @@
+"""All models by name, with the papers' networks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
+from eae_core.models.entropic import EAE
+from eae_core.models.networks import build_networks
+from eae_core.models.regularized import RAE, RAEGP, RAESN
+from eae_core.models.two_stage import TwoStageVAE
+from eae_core.models.variational import CVVAE, VAE
+from eae_core.models.wasserstein import WAE
+from eae_core.models.weight_decay import AEL2, RAEL2
+
+_ALL: tuple[type[Autoencoder], ...] = (
+    *(AE, AEL2, EAE, RAE, RAEL2, RAEGP, RAESN),
+    *(VAE, CVVAE, WAE, TwoStageVAE),
+)
+#: name to model and its options
+MODELS: dict[str, tuple[type[Autoencoder], type[ModelOptions]]] = {
+    model.name: (model, model.options_class) for model in _ALL
+}
+
+
+def build_model(
+    name: str,
+    image_shape: Sequence[int],
+    latent_dim: int,
+    *,
+    width: int = 128,
+    options: ModelOptions | None = None,
+) -> Autoencoder:
+    """A model with the papers' networks.
+
+    Args:
+        name: ``"eae"``, or another key of ``MODELS``.
+        image_shape: (channels, height, width), see :func:`build_networks`.
+        latent_dim: d, the size of the code.
+        width: channels of the first convolution, 128 in the papers.
+        options: the model's own options, e.g. ``EAEOptions(entropy_weight=0.5)``; by default those
+            published for MNIST, see :func:`published_options`.
+
+    Raises:
+        ValueError: unknown name (the nearest is named), impossible shape or size.
+        TypeError: options of another model.
+
+    Example:
+        >>> model = build_model("eae", (1, 32, 32), latent_dim=16, width=8)
+        >>> model.config["options"]
+        {'entropy_weight': 1.0, 'k': 1}
+    """
+    model_class, options_class = find_model(name)
+    options = options_class() if options is None else options
+    if type(options) is not options_class:
+        raise TypeError(
+            f"model {name!r} takes {options_class.__name__}, got {type(options).__name__}"
+        )
+    outputs = model_class.encoder_outputs_per_dim * latent_dim
+    encoder, decoder = build_networks(image_shape, latent_dim, width=width, encoder_outputs=outputs)
+    model = model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
+    model.config = {
+        "name": name,
+        "image_shape": list(image_shape),
+        "latent_dim": latent_dim,
+        "width": width,
+        "options": _as_written(options),
+    }
+    return model
+
+
+def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
+    """The class of a model and that of its options.
+
+    Raises:
+        ValueError: unknown name; the nearest is named.
+
+    Example:
+        >>> find_model("vea")
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown model 'vea'; did you mean 'vae'? There are: ae, ae_l2, eae, ...
+    """
+    if name not in MODELS:
+        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MODELS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"unknown model {name!r}{hint} There are: {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def _as_written(options: ModelOptions) -> dict[str, Any]:
+    """Options as files hold them, see ``ADDED_LATER``."""
+    values = {field: getattr(options, field.name) for field in fields(options)}
+    return {
+        field.name: value
+        for field, value in values.items()
+        if "added_later" not in field.metadata or value != field.default
+    }
+
+
+def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:
+    """The model that :attr:`Autoencoder.config` describes, with fresh weights.
+
+    Raises:
+        ValueError: an entry is missing, or the model or an option of it is unknown here.
+
+    Example:
+        >>> config = build_model("ae", (3, 32, 32), latent_dim=2, width=1).config
+        >>> rebuild_model(config).config == config
+        True
+    """
+    missing = {"name", "image_shape", "latent_dim", "width", "options"} - set(config)
+    if missing:
+        raise ValueError(f"model config lacks {', '.join(sorted(missing))}")
+    options_class = find_model(config["name"])[1]
+    known = [field.name for field in fields(options_class)]
+    unknown = [name for name in config["options"] if name not in known]
+    if unknown:
+        raise ValueError(
+            f"this version's model {config['name']!r} has no option {', '.join(unknown)}; it has "
+            f"{', '.join(known) or 'none'}"
+        )
+    return build_model(
+        config["name"],
+        config["image_shape"],
+        config["latent_dim"],
+        width=config["width"],
+        options=options_class(**config["options"]),
+    )

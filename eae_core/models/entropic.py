@@ -1,0 +1,172 @@
+"""The Entropic Autoencoder of Ghose et al. (2020), with the options that their paper mentions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from eae_core.entropy import knn_entropy
+from eae_core.entropy.law import Law
+from eae_core.models.autoencoders import ADDED_LATER, Autoencoder, ModelOptions, squared_error
+from eae_core.models.constraints import build_constraint, check_constraint
+from eae_core.models.penalties import decoder_l2
+from eae_core.models.spectral import spectrally_normalize
+
+ENTROPY_MAPS = ("identity", "fixed", "redrawn")
+
+
+@dataclass(frozen=True)
+class EAEOptions(ModelOptions):
+    """Options of :class:`EAE`.
+
+    Attributes:
+        entropy_weight: lambda, in units of squared error per nat.
+        k: which neighbour the estimator uses.
+        constraint: what is held fixed about the code: batch_norm, l1_norm, unit_mean, box or
+            sphere, see :func:`~eae_core.models.build_constraint`.
+        coordinates: in which the entropy is estimated: code or gaussian, see
+            :meth:`~eae_core.models.CodeConstraint.entropy`.
+        entropy_map: of what the entropy is: of the code itself (identity), or of a linear map of it
+            to fewer dimensions, drawn once (fixed) or for every batch (redrawn).
+        entropy_dim: dimensions of that linear map.
+        spectral_norm: spectral normalisation of every layer, as the paper has it for CelebA.
+        decoder_l2: weight of the squared decoder kernels, as the paper has it for CIFAR-10.
+    """
+
+    entropy_weight: float = 1.0
+    k: int = 1
+    constraint: str = field(default="batch_norm", metadata=ADDED_LATER)
+    coordinates: str = field(default="code", metadata=ADDED_LATER)
+    entropy_map: str = field(default="identity", metadata=ADDED_LATER)
+    entropy_dim: int = field(default=8, metadata=ADDED_LATER)
+    spectral_norm: bool = field(default=False, metadata=ADDED_LATER)
+    decoder_l2: float = field(default=0.0, metadata=ADDED_LATER)
+
+    def __post_init__(self) -> None:
+        self.check_weights("entropy_weight", "decoder_l2")
+        for name in ("k", "entropy_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_constraint(self.constraint, self.coordinates)
+        if self.entropy_map not in ENTROPY_MAPS:
+            raise ValueError(
+                f"entropy_map must be one of {', '.join(ENTROPY_MAPS)}, got {self.entropy_map!r}"
+            )
+        if self.entropy_map != "identity" and self.constraint != "batch_norm":
+            raise ValueError(
+                f"entropy_map {self.entropy_map!r} goes with the constraint 'batch_norm', whose "
+                f"law keeps its shape under linear maps, not with {self.constraint!r}"
+            )
+
+
+class EAE(Autoencoder):
+    r"""Entropic autoencoder: a constrained code, batch-normalised by default, of large entropy.
+
+    .. math::
+        \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2 - \lambda \hat H(z_1, \dots, z_n),
+        \qquad z = \mathrm{BN}(E(x))
+
+    with the Kozachenko-Leonenko estimate over the batch. With ``entropy_weight=0`` it is an
+    autoencoder with a batch-normalised code, and the entropy is reported all the same. Another
+    constraint in place of BN leads to another law of the code, :attr:`code_law`.
+
+    The weight counts one nat, of the whole code, against one unit of summed squared error; the
+    estimator is in float64, whatever the precision of training. The paper prints weights (0.05 and
+    1 for MNIST), but not how it reduces either term, and none for CIFAR-10 and CelebA; no code of
+    its authors is known, and neither RAE's nor pythae's has the model.
+
+    In brackets the paper gives a result "on a linear map" without saying more. Our guess is
+    ``entropy_map``: the entropy of :math:`\mathrm{BN}(W z)` with m = ``entropy_dim`` orthonormal
+    rows in W. A square W would change the estimate by a constant; without the second BN all of the
+    code's variance could move into the rows of W.
+
+    Source:
+        Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
+        section 5.1; the linear map: supplement, table 1.
+
+    Example:
+        >>> from eae_core.models import EAEOptions, build_model
+        >>> model = build_model("eae", (1, 32, 32), latent_dim=4, width=2, options=EAEOptions(k=2))
+        >>> sorted(model.loss(torch.rand(5, 1, 32, 32)))
+        ['entropy', 'loss', 'reconstruction']
+    """
+
+    name = "eae"
+    options_class = EAEOptions
+    entropy_rows: Tensor  # W (m, d) of a fixed map
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_dim: int,
+        options: EAEOptions | None = None,
+    ) -> None:
+        super().__init__(encoder, decoder, latent_dim)
+        self.options: EAEOptions = self.own_options(options)
+        self.code_norm = build_constraint(self.options.constraint, latent_dim)
+        self.minimum_batch_size = self.options.k + 2
+        if self.options.spectral_norm:
+            spectrally_normalize(self)
+        if self.options.entropy_map != "identity":
+            if self.options.entropy_dim > latent_dim:
+                raise ValueError(
+                    f"entropy_dim {self.options.entropy_dim} is above latent_dim {latent_dim}: "
+                    "the map goes to fewer dimensions"
+                )
+            if self.options.entropy_map == "fixed":
+                rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
+                self.register_buffer("entropy_rows", rows)
+
+    @property
+    def code_law(self) -> Law:
+        return self.code_norm.law
+
+    def encode(self, x: Tensor) -> Tensor:
+        z: Tensor = self.code_norm(self.encoder(x))
+        return z
+
+    def entropy(self, z: Tensor) -> Tensor:
+        """Estimated entropy in nats of codes z (n, d), or of their linear map, with gradient."""
+        k, kind = self.options.k, self.options.entropy_map
+        if kind == "identity":
+            return self.code_norm.entropy(z, k, coordinates=self.options.coordinates)
+        with torch.autocast(z.device.type, enabled=False):
+            m = self.options.entropy_dim
+            rows = self.entropy_rows if kind == "fixed" else orthonormal_rows(m, z.shape[1], z)
+            y = z @ rows.to(z.dtype).T  # (n, m)
+            return knn_entropy(nn.functional.batch_norm(y, None, None, training=True), k)
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        if len(x) < self.minimum_batch_size:
+            raise ValueError(
+                f"a batch of {len(x)} is too small for neighbour {self.options.k}: "
+                f"use at least k + 2 = {self.minimum_batch_size} images"
+            )
+        self.check_images(x)
+        z = self.encode(x)
+        reconstruction = squared_error(x, self.decode(z))
+        weight = self.options.entropy_weight
+        entropy = self.entropy(z if weight else z.detach())
+        loss = reconstruction - weight * entropy
+        terms = {"reconstruction": reconstruction, "entropy": entropy}
+        if self.options.decoder_l2:
+            terms["decoder_l2"] = decoder_l2(self.decoder)
+            loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
+        return {"loss": loss, **terms}
+
+
+def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:
+    """W (m, d) with orthonormal rows, uniform among all such, from torch's global generator.
+
+    Example:
+        >>> rows = orthonormal_rows(2, 5)
+        >>> torch.allclose(rows @ rows.T, torch.eye(2), atol=1e-6)
+        True
+    """
+    device = None if like is None else like.device
+    q, r = torch.linalg.qr(torch.randn(d, m, device=device))
+    rows: Tensor = (q * r.diagonal().sign()).T.contiguous()  # the sign makes the law uniform
+    return rows

@@ -1,0 +1,198 @@
+"""Two-stage VAE: a second VAE learns the law of the first one's codes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor, nn
+
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
+from eae_core.models.variational import draw_posterior, gaussian_kl, split_posterior
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoStageVAEOptions(ModelOptions):
+    """Options of :class:`TwoStageVAE`.
+
+    Attributes:
+        second_stage_share: of the epochs, given to the second stage.
+        hidden: width of the second stage's layers.
+        layers: hidden layers of its encoder, and of its decoder.
+    """
+
+    second_stage_share: float = 0.5
+    hidden: int = 1024
+    layers: int = 3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.second_stage_share < 1:
+            raise ValueError(
+                "second_stage_share must be above 0 and below 1, so that both stages train, got "
+                f"{self.second_stage_share}"
+            )
+        for name in ("hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def gaussian_code_length(squared_error: Tensor, log_gamma: Tensor, size: int) -> Tensor:
+    r"""Minus the log density of N(D(z), gamma^2 I) at x, in nats.
+
+    .. math:: \frac{\lVert x - D(z) \rVert^2}{2 \gamma^2} + m \log \gamma + \frac m2 \log 2 \pi
+
+    Args:
+        squared_error: summed over the m values, averaged over the batch.
+        log_gamma: logarithm of the standard deviation; the optimum is the root of the mean square.
+        size: m.
+    """
+    constant = 0.5 * size * math.log(2 * math.pi)
+    return 0.5 * squared_error * (-2 * log_gamma).exp() + size * log_gamma + constant
+
+
+class _SkipMLP(nn.Module):
+    """Layers with ReLU; the last one sees the input too."""
+
+    def __init__(self, inputs: int, hidden: int, layers: int, outputs: int) -> None:
+        super().__init__()
+        sizes = [inputs, *[hidden] * layers]
+        parts = [part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU())]
+        self.hidden = nn.Sequential(*parts)
+        self.last = nn.Linear(hidden + inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.last(torch.cat([x, self.hidden(x).to(x.dtype)], dim=1))
+        return outputs
+
+
+class SecondStage(nn.Module):
+    """A VAE of codes, of their own dimension, with a learned spread gamma."""
+
+    def __init__(self, latent_dim: int, *, hidden: int, layers: int) -> None:
+        super().__init__()
+        self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
+        self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
+        self.log_gamma = nn.Parameter(torch.zeros(()))
+
+    def loss(self, z: Tensor) -> dict[str, Tensor]:
+        """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""
+        mean, log_sigma = split_posterior(self.encoder(z), z.shape[1])
+        error = squared_error(z, self.decoder(draw_posterior(mean, log_sigma)))
+        kl = gaussian_kl(mean, log_sigma)
+        loss = gaussian_code_length(error, self.log_gamma, z.shape[1]) + kl
+        gamma = self.log_gamma.exp()
+        return {"loss": loss, "code_error": error, "code_kl": kl, "code_gamma": gamma}
+
+
+class TwoStageVAE(Autoencoder):
+    r"""Two-stage VAE of Dai and Wipf (2019): images from codes, and codes from N(0, I).
+
+    .. math::
+        \mathcal L_1 = \frac1n \sum_i \Bigl( \frac{\lVert x_i - D(z_i) \rVert^2}{2 \gamma^2}
+        + m \log \gamma + \frac m2 \log 2 \pi
+        + \mathrm{KL}\bigl(q(z | x_i), N(0, I)\bigr) \Bigr), \qquad z_i \sim q(z | x_i)
+
+    for images of m pixels and channels, in nats, with one learned gamma; then, with that stage
+    frozen, the same objective for the codes :math:`z_i \sim q(z | x_i)` with a second VAE, of the
+    same dimension and its own gamma. New codes come from :math:`u \sim N(0, I)` through the second
+    stage, its noise included; images are decoder means. All terms of both stages are reported in
+    every epoch; ``loss`` is that of the stage under way.
+
+    :meth:`start_epoch` changes the stage, so a run that is trained longer than first asked for
+    comes back to the first stage, and its second one adapts again.
+
+    The official code has other networks (spectral normalisation in its default encoder), no bound
+    on log sigma, trains each stage with its own schedule and stretches the contrast of each
+    generated image before scoring; here networks and bound are those of all models. RAE's code has
+    a plain VAE as the first stage and weighs the second by a fixed number instead of gamma. pythae
+    fits such a second stage only after training.
+
+    Source:
+        Dai and Wipf (2019) and their official code.
+
+    Example:
+        >>> from eae_core.models import build_model
+        >>> model = build_model("two_stage_vae", (1, 32, 32), latent_dim=4, width=2)
+        >>> list(model.loss(torch.rand(3, 1, 32, 32)))
+        ['loss', 'reconstruction', 'kl', 'gamma', 'code_error', 'code_kl', 'code_gamma']
+        >>> model.draw_codes(5, generator=torch.Generator().manual_seed(0)).shape
+        torch.Size([5, 4])
+    """
+
+    name = "two_stage_vae"
+    options_class = TwoStageVAEOptions
+    encoder_outputs_per_dim = 2
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_dim: int,
+        options: TwoStageVAEOptions | None = None,
+    ) -> None:
+        super().__init__(encoder, decoder, latent_dim)
+        self.options: TwoStageVAEOptions = self.own_options(options)
+        self.log_gamma = nn.Parameter(torch.zeros(()))
+        self.second = SecondStage(
+            latent_dim, hidden=self.options.hidden, layers=self.options.layers
+        )
+        self.in_second_stage = False
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log sigma, each (n, d) in float32, of the codes of images x."""
+        return split_posterior(self.encoder(x), self.latent_dim)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.posterior(x)[0]
+
+    def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
+        u = self.code_law.sample(n, generator=generator)
+        noise = self.code_law.sample(n, generator=generator)
+        gamma = self.second.log_gamma.detach().exp()
+        with torch.no_grad():
+            z: Tensor = self.second.decoder(u.to(gamma)) + gamma * noise.to(gamma)
+        return z.to(generator.device)
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Change to the second stage after its share of the epochs, each stage having one at least.
+
+        Raises:
+            ValueError: fewer than two epochs.
+        """
+        if epochs < 2:
+            raise ValueError(f"{self.name} trains its stages in turn: it needs 2 epochs or more")
+        first = round((1 - self.options.second_stage_share) * epochs)
+        self.in_second_stage = epoch >= min(max(first, 1), epochs - 1)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith("second.") == self.in_second_stage)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> TwoStageVAE:
+        """Training or evaluation mode; a frozen first stage keeps its running moments."""
+        super().train(mode)
+        if self.in_second_stage:
+            self.encoder.eval()
+            self.decoder.eval()
+        return self
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        self.check_images(x)
+        frozen, wanted = self.in_second_stage, torch.is_grad_enabled()
+        with torch.set_grad_enabled(wanted and not frozen):
+            mean, log_sigma = self.posterior(x)
+            z = draw_posterior(mean, log_sigma)
+            reconstruction = squared_error(x, self.decode(z))
+            kl = gaussian_kl(mean, log_sigma)
+            length = gaussian_code_length(reconstruction, self.log_gamma, x[0].numel())
+        with torch.set_grad_enabled(wanted and frozen):
+            second = self.second.loss(z.detach())
+        loss = second.pop("loss")
+        return {
+            "loss": loss if frozen else length + kl,
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "gamma": self.log_gamma.exp(),
+            **second,
+        }
