@@ -8,10 +8,33 @@ from eae_core.evaluation.codes import (
     reconstruction_error,
     sample_images,
 )
+from eae_core.evaluation.densities import (
+    DegenerateCodesError,
+    Density,
+    codes_needed,
+    fit_density,
+)
 from eae_core.evaluation.energy import energy_band, energy_distance
+from eae_core.evaluation.extractors import (
+    ClassifierFeatures,
+    FeatureExtractor,
+    classifier_features,
+    extract_features,
+)
 from eae_core.evaluation.features import FeatureNet, train_classifier
-from eae_core.evaluation.fid import frechet_distance
+from eae_core.evaluation.fid import (
+    FeatureStatistics,
+    frechet_distance,
+    frechet_distance_of_statistics,
+)
+from eae_core.evaluation.fidelity import (
+    KernelDistance,
+    PrecisionRecall,
+    kernel_distance,
+    precision_recall,
+)
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
+from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
 from eae_core.evaluation.marginals import (
     Quantiles,
     axis_distances,
@@ -21,28 +44,51 @@ from eae_core.evaluation.marginals import (
     normal_quantiles,
 )
 from eae_core.evaluation.nulls import Band
+from eae_core.evaluation.reference import Reference, reference_features
+from eae_core.evaluation.scores import Scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 
 __all__ = [
     "Band",
+    "ClassifierFeatures",
+    "DegenerateCodesError",
+    "Density",
+    "FeatureExtractor",
     "FeatureNet",
+    "FeatureStatistics",
     "GaussianityReport",
+    "InceptionFeatures",
+    "KernelDistance",
+    "PrecisionRecall",
     "Quantiles",
+    "Reference",
+    "Scores",
     "axis_distances",
     "axis_threshold",
+    "classifier_features",
+    "codes_needed",
     "decode_codes",
+    "eight_bit",
     "encode_images",
     "energy_band",
     "energy_distance",
+    "extract_features",
+    "fit_density",
     "frechet_distance",
+    "frechet_distance_of_statistics",
     "gaussianity_report",
+    "inception_features",
     "interpolate",
+    "kernel_distance",
     "norm_band",
     "norm_distance",
     "normal_quantiles",
+    "precision_recall",
     "reconstruct",
     "reconstruction_error",
+    "reference_features",
     "sample_images",
+    "score_model",
     "sliced_wasserstein",
     "sliced_wasserstein_band",
     "train_classifier",

@@ -1,0 +1,136 @@
+"""Networks whose features judge images, behind one interface: a name, a checksum, features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from eae_core.data import ImageSet, data_root
+from eae_core.data.images import fingerprint
+from eae_core.evaluation.features import FeatureNet, train_classifier
+from eae_core.evaluation.tensor_cache import Key, cached_tensors, tensors_checksum
+from eae_core.hardware import resolve_device
+
+
+class FeatureExtractor(Protocol):
+    """What judges images. Numbers compare only if name, checksum and numbers of images agree."""
+
+    @property
+    def name(self) -> str:
+        """What a Frechet distance on these features is called, such as "FID-768"."""
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of all that decides the features: weights, and how images are fed in."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, p) on the CPU of images x (n, c, h, w) in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierFeatures:
+    """The 64 features of the project's classifier, see :func:`classifier_features`."""
+
+    net: FeatureNet
+    name: str = "FD-classifier"
+
+    @cached_property
+    def checksum(self) -> str:
+        """The sha256 of the classifier's weights."""
+        return tensors_checksum(self.net.state_dict())
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, 64) on the CPU of images x (n, c, 32, 32) in [0, 1]."""
+        return self.net.features(x)
+
+
+def classifier_features(
+    images: ImageSet,
+    *,
+    epochs: int = 2,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    root: str | Path | None = None,
+) -> ClassifierFeatures:
+    """The features of a classifier of the data set itself, trained once and kept on disk.
+
+    It lies in ``classifiers/`` in the data folder, under a key of images, labels, epochs and seed,
+    so that all models of a data set are judged by the same network. Weights trained on another
+    device differ in their last digits: copy that folder to compare across machines, and compare
+    the checksums.
+
+    Args:
+        images: a labelled training set of 32 x 32 images, on any device.
+        epochs: of training.
+        seed: of the weights and of the order.
+        device: where features are computed, and the classifier trained if it is not on disk.
+        root: the data folder; by default :func:`eae_core.data.data_root`.
+
+    Raises:
+        ValueError: no labels, or images of another size.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.data import load_images
+        >>> digits = load_images("digits", limit=300)
+        >>> judge = classifier_features(digits, epochs=1, root=tempfile.mkdtemp())
+        >>> judge.name, judge.features(digits.batch(slice(0, 5))).shape
+        ('FD-classifier', torch.Size([5, 64]))
+    """
+    device = resolve_device(device)
+
+    def train() -> dict[str, Tensor]:
+        return train_classifier(images.to(device), epochs=epochs, seed=seed).state_dict()
+
+    if images.labels is None:
+        train()  # refuses, in its own words
+    key: Key = {
+        "kind": "classifier 2",  # change it with the network or its training
+        "data": fingerprint(images.images, images.labels),
+        "epochs": epochs,
+        "seed": seed,
+    }
+    folder = _root(root) / "classifiers"
+    weights = cached_tensors(folder, f"{images.name}-{len(images)}", key, train)
+    net = FeatureNet(images.image_shape[0], len(weights["head.bias"]))
+    net.load_state_dict(weights)
+    return ClassifierFeatures(net.to(device).eval())
+
+
+def extract_features(
+    extractors: Sequence[FeatureExtractor], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
+    """Features of batches of images by every extractor, by its name; only features are kept.
+
+    Raises:
+        ValueError: two extractors of one name, no batch at all, or NaN or infinity in a feature.
+
+    Example:
+        >>> from eae_core.data import load_images
+        >>> net = ClassifierFeatures(FeatureNet(1, 10))
+        >>> features = extract_features([net], [torch.rand(5, 1, 32, 32)] * 2)
+        >>> features["FD-classifier"].shape
+        torch.Size([10, 64])
+    """
+    names = [extractor.name for extractor in extractors]
+    if len(set(names)) < len(names):
+        raise ValueError(f"extractors must have different names, got {', '.join(names)}")
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    for x in batches:
+        if not x.isfinite().all():
+            raise ValueError("images hold NaN or infinity: has the model diverged?")
+        for extractor in extractors:
+            parts[extractor.name].append(extractor.features(x))
+    if extractors and not parts[names[0]]:
+        raise ValueError("there are no images to take features of")
+    return {name: torch.cat(rows) for name, rows in parts.items()}
+
+
+def _root(root: str | Path | None) -> Path:
+    return data_root() if root is None else Path(root).expanduser()

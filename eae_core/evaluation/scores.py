@@ -1,0 +1,229 @@
+"""Everything a table says about a trained model, in one call: :func:`score_model`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from eae_core.data import ImageSet
+from eae_core.entropy.law import whole
+from eae_core.entropy.samples import DuplicatePointsError
+from eae_core.evaluation.codes import (
+    encode_images,
+    evaluation_mode,
+    linear_path,
+    reconstruction_error,
+    spherical_path,
+)
+from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
+from eae_core.evaluation.extractors import FeatureExtractor
+from eae_core.evaluation.gaussianity import gaussianity_report
+from eae_core.evaluation.judging import Judges, decoded, rebuilt
+from eae_core.evaluation.nulls import Band
+from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.normalization import standard_gaussian
+
+PRIOR = "prior"  # what samples from a model's own law are called, where it is not N(0, I)
+_FEWEST = 5  # samples and images: precision and recall look for a third neighbour
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Numbers of one model, with what they depend on; made by :func:`score_model`."""
+
+    dataset: str
+    samples: int  #: images drawn from each density, and midpoints on each path
+    reference_images: int  #: test images that all distances are to
+    reconstructions: int  #: of test images, for the distance of reconstructions
+    fitted_codes: int  #: of training images, which the densities are fitted to
+    seed: int
+    extractors: dict[str, str]  #: name and checksum
+    values: dict[str, float] = field(repr=False)
+    missing: dict[str, str] = field(default_factory=dict)  #: what has no number, and why
+
+    def metrics(self) -> dict[str, float]:
+        """All numbers by flat names, the numbers of images among them; all are finite.
+
+        ``fd_classifier_mixture`` is the Frechet distance on the classifier's features of samples
+        from the mixture, ``kid_768_standard`` the kernel distance on Inception's 768 features of
+        samples from N(0, I). Of ``S`` samples from a density, an extractor ``E`` gives its Frechet
+        distance, ``kid_E_S`` and ``kid_sd_E_S``, ``precision_E_S`` and ``recall_E_S``. Frechet
+        distances alone: ``..._reconstruction``, ``..._interpolation`` (spherical midpoints),
+        ``..._interpolation_linear``, and ``..._real`` of training images, which is what a perfect
+        model would reach. ``log_density_S`` is the mean log density of test codes, in nats.
+        """
+        counts = ("samples", "reference_images", "reconstructions", "fitted_codes")
+        return {**{name: float(getattr(self, name)) for name in counts}, **self.values}
+
+
+def score_model(
+    model: Autoencoder,
+    train: ImageSet,
+    test: ImageSet,
+    *,
+    extractors: Sequence[FeatureExtractor],
+    densities: Sequence[str] = tuple(DENSITIES),
+    samples: int = 10_000,
+    seed: int = 0,
+    batch_size: int = 500,
+    kid_subsets: int = 20,
+    root: str | Path | None = None,
+    progress: bool = False,
+) -> Scores:
+    """Judge a trained model by its reconstructions, samples, midpoints and codes.
+
+    Images are made and judged batch by batch; only features are kept. A model whose codes no
+    density can be fitted to, or coincide, is still scored: :attr:`Scores.missing` says what has no
+    number and why.
+
+    Args:
+        model: trained.
+        train: what it was trained on; densities are fitted to its codes.
+        test: images the model has not seen; all distances are to all of them.
+        extractors: the networks that judge, see :func:`classifier_features` and
+            :func:`inception_features`.
+        densities: names known to :func:`fit_density`. A model that draws from another law than
+            N(0, I) is also judged by samples from that, named "prior".
+        samples: from each density, and midpoints on each path, at least 5.
+        seed: of densities, samples and pairs.
+        batch_size: images at a time.
+        kid_subsets: see :func:`kernel_distance`; 100 in papers, 2 seconds each 5 on one core.
+        root: the data folder with the cache of reference features.
+        progress: a bar on stderr.
+
+    Raises:
+        ValueError: sets that do not fit the model, an unknown density, fewer codes than one needs,
+            or codes or images with NaN: the model has diverged.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.data import load_images
+        >>> from eae_core.evaluation import classifier_features
+        >>> from eae_core.models import build_model
+        >>> digits, test = load_images("digits", limit=300), load_images("digits", "test", limit=50)
+        >>> root = tempfile.mkdtemp()
+        >>> judge = classifier_features(digits, epochs=1, root=root)
+        >>> model = build_model("eae", (1, 32, 32), 4, width=2)
+        >>> scores = score_model(model, digits, test, extractors=[judge], samples=50, root=root)
+        >>> {"fd_classifier_mixture", "reconstruction_error", "samples"} <= scores.metrics().keys()
+        True
+    """
+    _check(model, train, test, samples)
+    codes, test_codes = (_codes(model, images, batch_size) for images in (train, test))
+    missing: dict[str, str] = {}
+    fitted = _fit(densities, codes, seed, missing)  # first, so that what is refused is so at once
+    values = {"reconstruction_error": reconstruction_error(model, test, batch_size=batch_size)}
+    values |= {
+        f"log_density_{name}": density.log_density(test_codes).mean().item()
+        for name, density in fitted.items()
+    }
+    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
+    drawn |= _own_codes(model, samples, seed)
+    if extractors:
+        judges = Judges(extractors, test, batch_size, kid_subsets, seed, root, progress)
+        made = {name: decoded(model, z) for name, z in _midpoints(test_codes, samples, seed)}
+        made["reconstruction"] = rebuilt(model, test, min(samples, len(test)))
+        values |= judges.real(train.subset(min(samples, len(train))))
+        values |= judges.distances(made)
+        values |= judges.scores({name: decoded(model, z) for name, z in drawn.items()})
+    values |= _code_scores(test_codes[:samples], missing)
+    return Scores(
+        dataset=test.name,
+        samples=samples,
+        reference_images=len(test),
+        reconstructions=min(samples, len(test)),
+        fitted_codes=len(codes),
+        seed=seed,
+        extractors={extractor.name: extractor.checksum for extractor in extractors},
+        values=values,
+        missing=missing,
+    )
+
+
+def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) -> None:
+    if min(whole("samples", samples), len(train), len(test)) < _FEWEST:
+        raise ValueError(
+            f"scores need at least {_FEWEST} samples, training images and test images, got "
+            f"{samples}, {len(train)} and {len(test)}"
+        )
+    shape = getattr(model, "config", {}).get("image_shape")
+    for images in (train, test):
+        if shape is not None and tuple(shape) != images.image_shape:
+            raise ValueError(
+                f"the model is for images of shape {tuple(shape)} (channels, height, width), "
+                f"{images.name} has {images.image_shape}"
+            )
+
+
+def _codes(model: Autoencoder, images: ImageSet, batch_size: int) -> Tensor:
+    codes = encode_images(model, images, batch_size=batch_size)
+    if bad := int((~codes.isfinite()).any(1).sum()):
+        raise ValueError(
+            f"the codes of {bad} of {len(codes)} {images.split} images hold NaN or infinity: the "
+            "model has diverged; train it with a smaller learning rate"
+        )
+    return codes
+
+
+def _fit(
+    names: Sequence[str], codes: Tensor, seed: int, missing: dict[str, str]
+) -> dict[str, Density]:
+    fitted = {}
+    for name in names:
+        try:
+            fitted[name] = fit_density(name, codes, seed=seed)
+        except DegenerateCodesError as error:
+            missing[name] = str(error)
+    return fitted
+
+
+def _own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
+    """Codes (n, d) that the model draws itself, by their name; none if it draws from N(0, I)."""
+    draw = getattr(model, "draw_codes", None)
+    if draw is None:  # a reader's own model need not know how
+        return {}
+
+    def own(n: int) -> Tensor:
+        codes: Tensor = draw(n, generator=torch.Generator().manual_seed(seed))
+        return codes.float().cpu()
+
+    # From the same generator the same law draws the same codes.
+    law = standard_gaussian(model.latent_dim)
+    standard = law.sample(_FEWEST, generator=torch.Generator().manual_seed(seed)).float()
+    with evaluation_mode(model):
+        return {} if torch.equal(own(_FEWEST), standard) else {PRIOR: own(n)}
+
+
+def _midpoints(codes: Tensor, n: int, seed: int) -> list[tuple[str, Tensor]]:
+    """Codes (n, d) half-way between those of two images, on the arc and on the segment."""
+    generator = torch.Generator().manual_seed(seed)
+    first = torch.randint(len(codes), (n,), generator=generator)
+    step = torch.randint(1, len(codes), (n,), generator=generator)  # never to the same image
+    start, end = codes[first], codes[(first + step) % len(codes)]
+    half = torch.tensor([0.5])
+    return [
+        ("interpolation", spherical_path(start, end, half)[:, 0]),
+        ("interpolation_linear", linear_path(start, end, half)[:, 0]),
+    ]
+
+
+def _code_scores(z: Tensor, missing: dict[str, str]) -> dict[str, float]:
+    """The numbers of the report on Gaussianity, with both ends of a band."""
+    try:
+        report = gaussianity_report(z)
+    except DuplicatePointsError as error:
+        missing["gaussianity"] = str(error)
+        return {}
+    values = {"gaussianity_entropy_gap": report.entropy_gap}
+    for entry in fields(report):
+        value = getattr(report, entry.name)
+        if isinstance(value, Band):
+            values[f"gaussianity_{entry.name}_low"] = value.low
+            values[f"gaussianity_{entry.name}_high"] = value.high
+        else:
+            values[f"gaussianity_{entry.name}"] = float(value)
+    return values

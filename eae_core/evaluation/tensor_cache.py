@@ -1,0 +1,95 @@
+"""Tensors that take long to compute, on disk: found again only if they are exactly what is asked.
+
+A file holds tensors, the key that says what they were made from, and their checksum. A file of
+another key, cut short or changed, counts as none and is replaced. A cache is a convenience: where
+it cannot be written, a line in the log says so and the work goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from eae_core.files import replacing
+
+Key = Mapping[str, str | int]
+
+_log = logging.getLogger(__name__)
+
+
+def cached_tensors(
+    folder: Path, label: str, key: Key, compute: Callable[[], Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """The tensors of a key, from the folder if they are there, else computed and put there.
+
+    Args:
+        folder: made if it does not exist.
+        label: for people, the first part of the file's name.
+        key: all that the tensors depend on.
+        compute: makes them, by name.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> cached_tensors(folder, "squares", {"n": 3}, lambda: {"x": torch.arange(3) ** 2})
+        {'x': tensor([0, 1, 4])}
+        >>> cached_tensors(folder, "squares", {"n": 3}, lambda: {})  # from the file
+        {'x': tensor([0, 1, 4])}
+    """
+    text = json.dumps(dict(key), sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = folder / f"{re.sub('[^A-Za-z0-9_.-]', '_', label)}-{digest}.safetensors"
+    found = _read(path, text)
+    if found is None:
+        found = {name: t.detach().cpu().contiguous() for name, t in compute().items()}
+        _write(path, text, found)
+    return found
+
+
+def tensors_checksum(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of tensors, with their names, types and shapes.
+
+    Example:
+        >>> a = {"x": torch.zeros(2), "y": torch.ones(1)}
+        >>> tensors_checksum(a) == tensors_checksum(dict(reversed(a.items())))
+        True
+        >>> tensors_checksum(a) == tensors_checksum({"x": torch.zeros(2)})
+        False
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _read(path: Path, key: str) -> dict[str, Tensor] | None:
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            metadata = file.metadata() or {}
+            # clone: a tensor is a window on the file, which may be replaced.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError):  # absent, unreadable, or cut short
+        return None
+    if metadata.get("key") != key or metadata.get("sha256") != tensors_checksum(tensors):
+        return None
+    return tensors
+
+
+def _write(path: Path, key: str, tensors: dict[str, Tensor]) -> None:
+    metadata = {"key": key, "sha256": tensors_checksum(tensors)}
+    try:
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata)
+    except (OSError, SafetensorError) as error:  # the latter where the disk is full
+        _log.warning("what was computed is not kept for the next time: %s", error)
