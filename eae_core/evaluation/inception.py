@@ -9,7 +9,6 @@ everywhere, and no number of a paper stands beside it.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import urllib.request
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -159,13 +158,20 @@ def _find(folder: Path, dimension: Dimension, download: bool) -> Path:
 
 
 def _download(path: Path) -> None:
+    """Into memory first (95 MB): what is not whole never gets a name."""
+    content = bytearray()
     with (
         urllib.request.urlopen(FULL_WEIGHTS_URL, timeout=_STALL_SECONDS) as answer,
-        replacing(path) as temporary,
-        temporary.open("wb") as file,
-        tqdm.wrapattr(file, "write", desc=path.name) as counted,
+        tqdm(desc=path.name, unit="B", unit_scale=True) as bar,
     ):
-        shutil.copyfileobj(answer, counted)
+        while part := answer.read(1 << 20):
+            content += part
+            bar.update(len(part))
+    digits = hashlib.sha256(content).hexdigest()[: len(_FULL_DIGITS)]
+    if digits != _FULL_DIGITS:
+        raise OSError(f"what came has the sha256 {digits}..., not {_FULL_DIGITS}...")
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def _check(path: Path, dimension: Dimension, folder: Path) -> str:

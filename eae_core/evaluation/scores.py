@@ -54,7 +54,9 @@ class Scores:
         distance, ``kid_E_S`` and ``kid_sd_E_S``, ``precision_E_S`` and ``recall_E_S``. Frechet
         distances alone: ``..._reconstruction``, ``..._interpolation`` (spherical midpoints),
         ``..._interpolation_linear``, and ``..._real`` of training images, which is what a perfect
-        model would reach. ``log_density_S`` is the mean log density of test codes, in nats.
+        model would reach. ``log_density_S`` is the mean log density of test codes, in nats;
+        ``gaussianity_...`` are the fields of :class:`GaussianityReport` on test codes, of a band
+        both ends, ``..._low`` and ``..._high``.
         """
         counts = ("samples", "reference_images", "reconstructions", "fitted_codes")
         return {**{name: float(getattr(self, name)) for name in counts}, **self.values}
@@ -220,10 +222,9 @@ def _code_scores(z: Tensor, missing: dict[str, str]) -> dict[str, float]:
         return {}
     values = {"gaussianity_entropy_gap": report.entropy_gap}
     for entry in fields(report):
-        value = getattr(report, entry.name)
+        name, value = f"gaussianity_{entry.name.removesuffix('_band')}", getattr(report, entry.name)
         if isinstance(value, Band):
-            values[f"gaussianity_{entry.name}_low"] = value.low
-            values[f"gaussianity_{entry.name}_high"] = value.high
+            values |= {f"{name}_low": value.low, f"{name}_high": value.high}
         else:
-            values[f"gaussianity_{entry.name}"] = float(value)
+            values[name] = float(value)
     return values
