@@ -1,8 +1,10 @@
 """Every engine finds the same neighbours, those of the full distance matrix."""
 
+import re
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -103,11 +105,106 @@ def test_gradient_does_not_flow_through_the_search():
         ({"x": torch.rand(5, 2).int()}, "float32 or float64"),
         ({"x": torch.rand(5, 2), "y": torch.rand(5, 2).double()}, "both alike"),
         ({"x": torch.rand(5, 2), "exclude": torch.arange(5)}, "it needs y"),
+        ({"x": torch.rand(0, 2)}, "needs other points: x has 0"),
+        ({"x": torch.rand(1, 2)}, "needs other points: x has 1"),
+        ({"x": torch.rand(3, 2), "y": torch.rand(0, 2)}, "x has 3, y 0"),
+        ({"x": torch.rand(5, 0)}, "at least one coordinate"),
+        ({"x": torch.tensor([[0.0], [torch.nan], [1.0]])}, "1 rows of x hold NaN"),
+        ({"x": torch.tensor([[0.0], [torch.inf], [1.0]])}, "1 rows of x hold NaN"),
+        ({"x": torch.rand(3, 1), "y": torch.tensor([[0.0], [torch.nan]])}, "1 rows of y"),
+        ({"x": torch.rand(5, 2), "memory_limit": float("nan")}, "at least 1"),
+        ({"x": torch.rand(5, 2), "y": torch.rand(5, 2, device="meta")}, "one device"),
     ],
 )
 def test_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         nearest_neighbors(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("exclude", "message"),
+    [
+        (torch.zeros(5), "must be torch.int64"),
+        (torch.full((5,), -1), r"rows of y, 0\.\.8"),
+        (torch.full((5,), 9), r"rows of y, 0\.\.8"),
+        (torch.arange(4), "one row of y for each"),
+        ([0, 1, 2, 3, 4], "one row of y for each"),
+    ],
+)
+def test_refuses_rows_to_exclude_that_are_not_there(exclude, message):
+    for engine in ENGINES:
+        with pytest.raises(ValueError, match=message):
+            nearest_neighbors(normal(5, 2), normal(9, 2), exclude=exclude, engine=engine)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"x": [[0.0], [1.0]]}, "torch.as_tensor"),
+        ({"x": torch.rand(5, 2).numpy()}, "got ndarray"),
+        ({"x": torch.rand(5, 2), "y": [[0.0, 1.0]]}, "y must be a torch.Tensor"),
+        ({"x": torch.rand(5, 2), "k": True}, "k must be an integer"),
+        ({"x": torch.rand(5, 2), "k": 1.0}, "k must be an integer"),
+        ({"x": torch.rand(5, 2), "memory_limit": "1 GB"}, "a number of bytes"),
+        ({"x": torch.rand(5, 2), "memory_limit": True}, "a number of bytes"),
+    ],
+)
+def test_refuses_other_types(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        nearest_neighbors(**arguments)
+
+
+def test_numbers_of_numpy_and_limits_in_powers_of_ten_are_numbers():
+    x = normal(40, 3)
+    plain = nearest_neighbors(x, k=3).indices
+    assert torch.equal(nearest_neighbors(x, k=np.int64(3), memory_limit=1e6).indices, plain)
+
+
+@pytest.mark.parametrize("engine", ["dense", "blocked"])
+def test_a_limit_that_is_too_small_names_one_that_is_enough(engine):
+    x = normal(1600, 4)
+    with pytest.raises(ValueError, match="memory_limit=100 is too small") as refusal:
+        nearest_neighbors(x, engine=engine, memory_limit=100)
+    needed = int(re.search(r"needs (\d+) bytes", str(refusal.value))[1])
+    found = nearest_neighbors(x[:50], x, engine=engine, memory_limit=needed)
+    assert torch.equal(found.indices, nearest_neighbors(x[:50], x, engine="dense").indices)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float32, 1e-30),
+        (torch.float32, 1e-12),
+        (torch.float32, 1e20),
+        (torch.float32, 1e37),
+        (torch.float64, 1e-290),
+        (torch.float64, 1e-160),
+        (torch.float64, 1e160),
+        (torch.float64, 1e300),
+    ],
+)
+def test_squares_that_overflow_or_vanish_do_not_matter(engine, dtype, scale):
+    x = normal(1700, 3, dtype=dtype)  # many enough for blocks
+    own = torch.arange(200)
+    for k in (1, 3):
+        plain = nearest_neighbors(x, k=k, engine=engine)
+        found = nearest_neighbors(x * scale, k=k, engine=engine)
+        rounding_error = 8 * torch.finfo(dtype).eps * x.abs().max()  # of the product with scale
+        torch.testing.assert_close(
+            found.distances / scale, plain.distances, rtol=0, atol=float(rounding_error)
+        )
+        left_out = nearest_neighbors(x[:200] * scale, x * scale, k=k, exclude=own, engine=engine)
+        assert torch.equal(left_out.indices, found.indices[:200])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_point_far_away_leaves_the_others_their_neighbours(engine):
+    x = normal(400, 3)
+    far = torch.cat([x, torch.full((1, 3), 1e30)])
+    found = nearest_neighbors(far, engine=engine)
+    assert torch.equal(found.indices[:-1], nearest_neighbors(x, engine="dense").indices)
+    assert found.distances[-1] == pytest.approx(3**0.5 * 1e30, rel=1e-6)
 
 
 @pytest.mark.parametrize("n", [40, 900, 3_000])

@@ -99,13 +99,13 @@ def knn_entropy(
             :math:`\psi(n) - \log(n-1) \approx 1/(2n)`.
         engine: how neighbours are searched, see :func:`eae_core.neighbors.nearest_neighbors`.
         memory_limit: bytes of working memory of the search; None takes a share of what is free.
-
         group: torch.distributed ranks that hold the sample together. Each scores its own rows
             against those of all, and n counts all; see below.
-        validate: look for NaN, infinity and duplicates, for which a GPU must have finished
-            computing ``z``. False spares this wait, which neither a CUDA graph nor one graph of
-            torch.compile (with ``dynamic=False``) can hold; a duplicate then makes the result
-            minus infinity.
+        validate: look for NaN, infinity, duplicates, and points so large or small that squares
+            leave the range of their dtype (these are searched in a wider one), for which a GPU must
+            have finished computing ``z``. False spares this wait, which neither a CUDA graph nor
+            one graph of torch.compile (with ``dynamic=False``) can hold; a duplicate then makes the
+            result minus infinity.
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``. With a group,
@@ -148,6 +148,7 @@ def knn_entropy(
             exclude=exclude,
             engine=engine,
             memory_limit=memory_limit,
+            validate=validate,
         )
         log_rho = log_distances(own, points, index, floor)  # (n,)
         if validate and floor is None:
@@ -163,13 +164,18 @@ def knn_entropy(
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _offset(correction: str, n: int, k: int) -> float:
     """What the mass of a ball is on average, in nats: psi(n) - psi(k), or its first form."""
+    check_correction(correction, k)
     if correction == "digamma":
         return float(digamma(n) - digamma(k))
-    if correction != "log":
-        raise ValueError(f"correction must be one of digamma, log, got {correction!r}")
-    if k != 1:
-        raise ValueError(f'correction="log" is the one-neighbour form, for k = 1 only; got k = {k}')
     return math.log(n - 1) + EULER_GAMMA
+
+
+def check_correction(correction: str, k: int) -> None:
+    """Raise ValueError unless this is a correction, and one for k."""
+    if correction not in ("digamma", "log"):
+        raise ValueError(f"correction must be one of digamma, log, got {correction!r}")
+    if correction == "log" and k != 1:
+        raise ValueError(f'correction="log" is the one-neighbour form, for k = 1 only; got k = {k}')
 
 
 def _refuse_duplicates(log_rho: Tensor, n: int, k: int, group: dist.ProcessGroup | None) -> None:

@@ -7,6 +7,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from eae_core.neighbors.scale import largest_coordinate, safe_factor
+
 FEW_DIMENSIONS = 8  # up to which a tree outruns subtracting everything from everything
 BLOCK = 2**22  # distances held at a time
 
@@ -28,7 +30,10 @@ def ranked_neighbors(z: Tensor, k: int) -> tuple[Tensor, Tensor]:
         ([[1.0, 3.0], [1.0, 2.0], [2.0, 3.0]], [[1, 2], [0, 2], [1, 0]])
     """
     points = z.detach().cpu().double()
-    return _by_tree(points, k) if points.shape[1] <= FEW_DIMENSIONS else _by_subtraction(points, k)
+    factor = safe_factor(largest_coordinate(points), torch.float64)
+    search = _by_tree if points.shape[1] <= FEW_DIMENSIONS else _by_subtraction
+    distances, indices = search(points * factor, k)
+    return distances / factor, indices
 
 
 def _by_tree(z: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,20 +34,22 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
         >>> check_sample(torch.ones(3, 2, dtype=torch.float16)).dtype
         torch.float32
     """
+    word = name.split()[0]  # "batch 3" is a batch
     if not isinstance(z, Tensor):
         raise TypeError(
-            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({name})"
+            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({word})"
         )
     if not z.is_floating_point():
-        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {name}.float()")
+        fix = f"torch.view_as_real({word}).flatten(1)" if z.is_complex() else f"{word}.float()"
+        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {fix}")
+    if z.layout != torch.strided:
+        raise TypeError(f"{name} must be dense, got {z.layout}; try {word}.to_dense()")
     if z.ndim != 2:
-        hint = f"; a sample of scalars is {name}[:, None]" if z.ndim == 1 else ""
+        hint = f"; a sample of scalars is {word}[:, None]" if z.ndim == 1 else ""
         raise ValueError(f"{name} must be n x d, got shape {tuple(z.shape)}{hint}")
     if 0 in z.shape:
         raise ValueError(f"{name} is empty, shape {tuple(z.shape)}")
-    if (
-        values and not z.detach().sum().isfinite()
-    ):  # one pass; only a sum that overflows is looked into
+    if values and not _spread(z.detach()).isfinite():  # one pass; only then is it looked into
         finite = z.isfinite().all(1)
         if not finite.all():
             raise ValueError(
@@ -54,6 +57,12 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
                 "estimate needs finite points"
             )
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def _spread(z: Tensor) -> Tensor:
+    """Largest less smallest value: no number where z holds NaN or infinity."""
+    low, high = z.aminmax()
+    return high - low
 
 
 def check_pair(x: Tensor, y: Tensor, k: int, *, needed: int) -> tuple[Tensor, Tensor]:
@@ -101,7 +110,7 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
     ):
         if value not in known:
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    if isinstance(k, bool) or not isinstance(k, int):
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"k must be an integer, got {k!r}")
     if zero == "floor" and not (floor is not None and 0 < floor < math.inf):
         raise ValueError(f'zero="floor" needs floor > 0, the smallest distance kept; got {floor!r}')
@@ -132,13 +141,22 @@ def log_distances(
     # Differences in the dtype of the points are exact to rounding; their squares might vanish, so
     # they are taken in float64, which Apple's GPUs do not have.
     differences = points - searched.index_select(0, index)  # (n, d)
-    wide = None if differences.device.type == "mps" else torch.float64
-    rho: Tensor = torch.linalg.vector_norm(differences, dim=1, dtype=wide)  # (n,)
-    if floor is not None:
-        return rho.clamp(min=floor).log()  # no gradient below the floor
-    if complaint is not None and (coincide := rho == 0).any():
+    rho: Tensor
+    log_size: Tensor | float = 0.0
+    if differences.dtype == torch.float64:
+        # Nothing is wider: squares of numbers near 1, whatever the size of the points.
+        size = torch.linalg.vector_norm(differences.detach(), math.inf, dim=1)  # (n,)
+        size = size.clamp(min=torch.finfo(torch.float64).tiny if floor is None else floor)
+        rho = torch.linalg.vector_norm(differences / size[:, None], dim=1)
+        rho = rho if floor is None else rho.clamp(min=floor / size)
+        log_size = size.log()
+    else:
+        wide = None if differences.device.type == "mps" else torch.float64
+        rho = torch.linalg.vector_norm(differences, dim=1, dtype=wide)
+        rho = rho if floor is None else rho.clamp(min=floor)
+    if floor is None and complaint is not None and (coincide := rho == 0).any():
         raise DuplicatePointsError(f"{int(coincide.sum())} of {len(points)} {complaint}")
-    return rho.log()
+    return rho.log() + log_size  # no gradient below the floor
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:

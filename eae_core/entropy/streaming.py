@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eae_core.entropy.knn import Correction, knn_entropy
+from eae_core.entropy.knn import Correction, check_correction, knn_entropy
 from eae_core.entropy.samples import Zero, check_options, check_sample
-from eae_core.neighbors import Engine
+from eae_core.neighbors import ENGINES, Engine
 
 
 class KnnEntropy:
@@ -57,9 +57,14 @@ class KnnEntropy:
         engine: Engine = "auto",
         memory_limit: int | None = None,
     ) -> None:
-        if dtype is not None and not dtype.is_floating_point:
+        if not (dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)):
             raise TypeError(f"dtype must be floating point, such as torch.float32, got {dtype}")
         check_options(k, reduction="mean", zero=zero, floor=floor)
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        check_correction(correction, k)
+        if engine not in ENGINES:
+            raise ValueError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
         self.k = k
         self.device = None if device is None else torch.device(device)
         self.dtype = dtype
@@ -92,6 +97,7 @@ class KnnEntropy:
         """
         name = f"batch {self._batches}"
         if isinstance(batch, Tensor) and batch.ndim == 2 and len(batch) == 0 < batch.shape[1]:
+            check_sample(batch.new_zeros(1, batch.shape[1]), name)  # its kind
             self._batches += 1
             return
         check_sample(batch, name)

@@ -55,7 +55,7 @@ def neighbor_weights(d: int, k_max: int) -> Tensor:
         tensor([ 1.5903,  0.5442, -0.2403, -0.8941], dtype=torch.float64)
     """
     for name, value in (("d", d), ("k_max", k_max)):
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name} must be an integer, got {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
@@ -137,7 +137,7 @@ def weighted_knn_entropy(z: Tensor, k_max: int) -> Tensor:
     """
     z = check_sample(z)
     n, d = z.shape
-    if isinstance(k_max, int) and k_max >= n:
+    if isinstance(k_max, (int, np.integer)) and k_max >= n:
         raise ValueError(f"k_max must lie in 1..n-1 = {n - 1} for n = {n} points, got {k_max}")
     weights = neighbor_weights(d, k_max)
     log_rho = ranked_neighbors(z, k_max)[0].log()  # n x k_max

@@ -63,7 +63,7 @@ def search_blocked(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: 
     kind = "cpu" if x.device.type == "cpu" else "gpu"
     grid = _deal(y, width, LARGEST_TILE[kind])
     per_row = x.element_size() * (grid.columns + 2 * grid.tiles * grid.groups_per_tile)
-    rows = min(BLOCK_ENTRIES[kind] // grid.columns, rows_within(limit // 2, per_row))
+    rows = min(BLOCK_ENTRIES[kind] // grid.columns, rows_within(limit, 2 * per_row))
     chunk = min(limit // 4, MEMBER_BYTES[kind])
     buffer = x.new_empty(min(rows, len(x)), grid.columns)
     parts = []

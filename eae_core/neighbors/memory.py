@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 
+import numpy as np
 import torch
 
 SHARE = 1 / 8  # of what is free
@@ -22,9 +24,11 @@ def memory_to_use(device: torch.device, limit: int | None, *, small: bool = Fals
     """
     if limit is None:
         return SMALL if small else int(SHARE * _free_memory(device))
-    if limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, (int, float, np.number)):
+        raise TypeError(f"memory_limit must be a number of bytes or None, got {limit!r}")
+    if not 1 <= limit < math.inf:
         raise ValueError(f"memory_limit counts bytes and must be at least 1, got {limit}")
-    return limit
+    return int(limit)  # 1e9 is a gigabyte
 
 
 def rows_within(limit: int, bytes_per_row: int) -> int:

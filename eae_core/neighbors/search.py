@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from eae_core.neighbors.choice import choose_engine
 from eae_core.neighbors.dense import search_dense
 from eae_core.neighbors.memory import memory_to_use
 from eae_core.neighbors.packages import search_faiss, search_keops
+from eae_core.neighbors.scale import distances, safe_to_square
 from eae_core.neighbors.tree import search_kdtree
 
 Engine = Literal["auto", "dense", "blocked", "kdtree", "faiss", "keops"]
@@ -65,11 +67,15 @@ def nearest_neighbors(
             need a copy of the points besides). None takes a share of what is free.
 
     Returns:
-        distances (n,) and indices (n,) of the k-th neighbours.
+        distances (n,) and indices (n,) of the k-th neighbours. Points whose squares would leave
+        the range of their dtype, from about 1e-6 down or 1e16 up in float32, are searched in
+        float64 (and in float64 at another scale), so the answer is exact for them too.
 
     Raises:
-        ValueError: shapes that do not fit, k outside 1..m (1..m-1 where a row is left out), an
-            unknown engine, or a memory limit too small for one query.
+        TypeError: points that are no tensors, or k is no integer.
+        ValueError: shapes, dtypes or devices that do not fit, NaN or infinity, k outside 1..m
+            (1..m-1 where a row is left out), rows to exclude that y does not have, an unknown
+            engine, or a memory limit too small for one query.
         ImportError: the engine's package is not installed.
 
     Example:
@@ -81,7 +87,7 @@ def nearest_neighbors(
     """
     indices = neighbor_indices(x, y, k=k, exclude=exclude, engine=engine, memory_limit=memory_limit)
     x, y = x.detach(), (x if y is None else y).detach()
-    return Neighbors(torch.linalg.vector_norm(x - y[indices], dim=1), indices)
+    return Neighbors(distances(x, y[indices]), indices)
 
 
 def neighbor_indices(
@@ -92,9 +98,13 @@ def neighbor_indices(
     exclude: Tensor | None = None,
     engine: Engine = "auto",
     memory_limit: int | None = None,
+    validate: bool = True,
 ) -> Tensor:
     """Row (n,) of the k-th neighbour of every row of ``x``: :func:`nearest_neighbors` without the
     distances, for a caller that measures them with gradient.
+
+    ``validate=False`` neither looks for NaN and infinity nor at the size of the points, for which a
+    GPU must have finished computing them; it is for finite points of ordinary size.
 
     Example:
         >>> neighbor_indices(torch.tensor([[0.0], [1.0], [3.0]]))
@@ -106,6 +116,8 @@ def neighbor_indices(
         y, exclude = x, torch.arange(len(x), device=x.device)
     else:
         y = y.detach()
+    if validate:
+        x, y = safe_to_square(x, y)
     if len(x) == 0:
         return torch.empty(0, dtype=torch.int64, device=x.device)
     if engine == "auto":
@@ -137,14 +149,50 @@ def knn_distances(
 def _check_search(x: Tensor, y: Tensor | None, k: int, exclude: Tensor | None, engine: str) -> None:
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
-    if x.ndim != 2 or (y is not None and (y.ndim != 2 or y.shape[1] != x.shape[1])):
-        shapes = f"x {tuple(x.shape)}" + ("" if y is None else f", y {tuple(y.shape)}")
-        raise ValueError(f"points must be n x d and m x d with the same d, got {shapes}")
-    if x.dtype not in (torch.float32, torch.float64) or (y is not None and y.dtype != x.dtype):
-        types = f"x {x.dtype}" + ("" if y is None else f", y {y.dtype}")
-        raise ValueError(f"points must be float32 or float64, both alike, got {types}")
-    if exclude is not None and (y is None or exclude.shape != x.shape[:1]):
-        raise ValueError("exclude names one row of y for each row of x; it needs y")
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"k must be an integer, got {k!r}")
+    _check_points(x, x if y is None else y)
+    if exclude is not None:
+        _check_exclude(x, y, exclude)
     available = len(x) - 1 if y is None else len(y) - (exclude is not None)
+    if available < 1:
+        raise ValueError(
+            f"a neighbour number k = {k} needs other points: x has {len(x)}"
+            + ("" if y is None else f", y {len(y)}")
+        )
     if not 1 <= k <= available:
         raise ValueError(f"k must lie in 1..{available} for these points, got k = {k}")
+
+
+def _check_points(x: Tensor, y: Tensor) -> None:
+    for name, points in (("x", x), ("y", y)):
+        if not isinstance(points, Tensor):
+            raise TypeError(
+                f"{name} must be a torch.Tensor, got {type(points).__name__}; "
+                f"try torch.as_tensor({name})"
+            )
+    shapes = f"x {tuple(x.shape)}" + ("" if y is x else f", y {tuple(y.shape)}")
+    if x.ndim != 2 or y.ndim != 2 or y.shape[1] != x.shape[1]:
+        raise ValueError(f"points must be n x d and m x d with the same d, got {shapes}")
+    if x.shape[1] == 0:
+        raise ValueError(f"points need at least one coordinate, got {shapes}")
+    if x.dtype not in (torch.float32, torch.float64) or y.dtype != x.dtype:
+        types = f"x {x.dtype}" + ("" if y is x else f", y {y.dtype}")
+        raise ValueError(
+            f"points must be float32 or float64, both alike, got {types}; try .float()"
+        )
+    if y.device != x.device:
+        raise ValueError(f"points must be on one device, got x {x.device}, y {y.device}")
+
+
+def _check_exclude(x: Tensor, y: Tensor | None, exclude: Tensor) -> None:
+    if y is None or not isinstance(exclude, Tensor) or exclude.shape != x.shape[:1]:
+        raise ValueError("exclude names one row of y for each row of x; it needs y")
+    if exclude.dtype != torch.int64 or exclude.device != x.device:
+        raise ValueError(
+            f"exclude must be torch.int64 on {x.device}, got {exclude.dtype} on {exclude.device}"
+        )
+    # On a GPU the search itself stops at a row that is not there; looking here would wait for it.
+    outside = exclude.device.type == "cpu" and ((exclude < 0) | (exclude >= len(y))).any()
+    if outside:
+        raise ValueError(f"exclude must hold rows of y, 0..{len(y) - 1}")

@@ -245,3 +245,15 @@ GOOD = torch.rand(50, 3)
 def test_refuses(z, options, error, message):
     with pytest.raises(error, match=message):
         kpn_entropy(z, **options)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e250])
+def test_points_of_any_size(scale):
+    z = normal(200, 3)
+    found, plain = kpn_entropy(z * scale), kpn_entropy(z)
+    assert float(found - plain) == pytest.approx(3 * math.log(scale), rel=1e-6)
+
+
+def test_a_neighbour_may_be_counted_by_numpy():
+    z = normal(60, 2)
+    assert kpn_entropy(z, np.int64(2), np.int64(20)) == kpn_entropy(z, 2, 20)

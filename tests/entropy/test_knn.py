@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -229,3 +230,43 @@ def test_without_checks_one_graph_holds_value_and_gradient():
     value = compiled(z)
     assert value.item() == pytest.approx(knn_entropy(z).item(), abs=1e-12)
     torch.testing.assert_close(torch.autograd.grad(value, z)[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float32, 1e-30),
+        (torch.float32, 1e30),
+        (torch.float64, 1e-250),
+        (torch.float64, 1e250),
+    ],
+)
+def test_points_of_any_size_have_their_entropy_and_gradient(dtype, scale):
+    z = normal(200, 3, dtype=dtype).requires_grad_()
+    sized = (z.detach() * scale).requires_grad_()
+    plain, found = knn_entropy(z), knn_entropy(sized)
+    assert (found - plain).item() == pytest.approx(3 * math.log(scale), rel=1e-5)
+    (gradient,) = torch.autograd.grad(plain, z)
+    (sized_gradient,) = torch.autograd.grad(found, sized)
+    torch.testing.assert_close(sized_gradient * scale, gradient, rtol=1e-3, atol=1e-3)
+    # A floor is in the units of the points.
+    floored = knn_entropy(sized.detach(), zero="floor", floor=scale)
+    expected = knn_entropy(z.detach(), zero="floor", floor=1.0)
+    assert float(floored - expected) == pytest.approx(3 * math.log(scale), rel=1e-5)
+
+
+def test_a_neighbour_may_be_counted_by_numpy():
+    z = normal(30, 2)
+    assert knn_entropy(z, np.int64(3)) == knn_entropy(z, 3)
+
+
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [
+        (torch.ones(4, 2, dtype=torch.complex64), r"view_as_real\(z\)"),
+        (torch.ones(4, 2).to_sparse(), r"z\.to_dense\(\)"),
+    ],
+)
+def test_refuses_with_a_way_out(z, message):
+    with pytest.raises(TypeError, match=message):
+        knn_entropy(z)

@@ -133,3 +133,27 @@ def test_refuses_bad_options_at_once():
         KnnEntropy(zero="floor")
     with pytest.raises(TypeError, match="integer"):
         KnnEntropy(k=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "at least 1"),
+        ({"correction": "none"}, "digamma, log"),
+        ({"correction": "log", "k": 2}, "k = 1 only"),
+        ({"engine": "tree"}, "there are auto"),
+    ],
+)
+def test_options_are_refused_before_any_batch(options, message):
+    with pytest.raises(ValueError, match=message):
+        KnnEntropy(**options)
+
+
+def test_the_remedy_is_code_that_runs():
+    metric = KnnEntropy()
+    with pytest.raises(TypeError, match=r"batch 0 must be floating .* try batch\.float\(\)"):
+        metric.update(torch.ones(3, 2, dtype=torch.int64))
+    with pytest.raises(TypeError, match=r"try torch\.as_tensor\(batch\)"):
+        metric.update([[0.0]])
+    with pytest.raises(TypeError, match="floating"):  # no rows, and still of the wrong kind
+        metric.update(torch.ones(0, 2, dtype=torch.int64))

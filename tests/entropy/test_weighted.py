@@ -213,3 +213,15 @@ def test_weights_refuse_no_dimension():
         neighbor_weights(0, 5)
     with pytest.raises(TypeError, match="d must be an integer"):
         neighbor_weights(2.0, 5)
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e250])
+def test_points_of_any_size(scale):
+    z = normal(200, 3)
+    found, plain = weighted_knn_entropy(z * scale, 20), weighted_knn_entropy(z, 20)
+    assert float(found - plain) == pytest.approx(3 * math.log(scale), rel=1e-6)
+
+
+def test_a_neighbour_may_be_counted_by_numpy():
+    z = normal(60, 2)
+    assert weighted_knn_entropy(z, np.int64(9)) == weighted_knn_entropy(z, 9)
