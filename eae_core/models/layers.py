@@ -13,6 +13,14 @@ from eae_core.entropy import knn_entropy
 from eae_core.entropy.law import Law
 
 
+def check_code(z: Tensor) -> None:
+    """Raise TypeError unless z is a tensor of floats: others would be rounded or cut in silence."""
+    if not isinstance(z, Tensor):
+        raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
+    if not z.is_floating_point():
+        raise TypeError(f"codes must be floating point, got {z.dtype}")
+
+
 class CodeConstraint(nn.Module):
     """A layer (n, d) to (n, d) that holds something about the code fixed.
 
@@ -123,6 +131,7 @@ class ConstraintLayer(CodeConstraint):
         self.latent_dim = latent_dim
 
     def forward(self, z: Tensor) -> Tensor:
+        check_code(z)
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"codes must be n x {self.latent_dim}, got shape {tuple(z.shape)}")
         if self.training and len(z) < self.smallest_batch:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from scipy import stats
@@ -12,7 +14,7 @@ from torch import Generator, Tensor, nn
 from eae_core.distributed import gather_rows
 from eae_core.entropy.law import Law
 from eae_core.entropy.references import gaussian
-from eae_core.models.layers import CodeConstraint
+from eae_core.models.layers import CodeConstraint, check_code
 
 
 def standard_gaussian(latent_dim: int) -> Law:
@@ -51,7 +53,8 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         (n, d) to (n, d), n >= 2 in training mode.
 
     Raises:
-        ValueError: latent_dim < 1, another shape, or a training batch of one.
+        TypeError: latent_dim is no integer, or the code no tensor of floats.
+        ValueError: latent_dim < 1, another impossible option or shape, or a training batch of one.
 
     Source:
         Ioffe and Szegedy (2015); as a code layer: Ghose et al. (2020), section 3.
@@ -74,12 +77,19 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         momentum: float = 0.1,
         group: dist.ProcessGroup | None = None,
     ) -> None:
+        if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
+            raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
         if latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-        super().__init__(latent_dim, eps=eps, momentum=momentum, affine=False)
+        if not 0 <= eps < math.inf:
+            raise ValueError(f"eps must be finite and at least 0, got {eps}")
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must lie in (0, 1], got {momentum}")
+        super().__init__(int(latent_dim), eps=eps, momentum=momentum, affine=False)
         self.group = group
 
     def forward(self, z: Tensor) -> Tensor:
+        check_code(z)
         if z.ndim != 2 or z.shape[1] != self.num_features:
             raise ValueError(f"codes must be n x {self.num_features}, got shape {tuple(z.shape)}")
         if self.training and self.group is not None:
@@ -91,8 +101,27 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
                 "a batch of one has no variance: train with at least two images a batch"
             )
         with torch.autocast(z.device.type, enabled=False):
-            normalized = super().forward(rows if rows.dtype == torch.float64 else rows.float())
+            normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
         return normalized[start : start + len(z)]
+
+    def _normalize(self, rows: Tensor) -> Tensor:
+        """Batch normalisation with moments in the dtype of the rows, whatever that of the buffers.
+
+        PyTorch's own refuses double codes beside the buffers of a layer in single precision.
+        """
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        if mean is None or var is None or mean.dtype == rows.dtype:
+            return super().forward(rows)
+        moments = mean.to(rows.dtype), var.to(rows.dtype)
+        normalized = nn.functional.batch_norm(
+            rows, *moments, None, None, self.training, self.momentum or 0.0, self.eps
+        )
+        if self.training:
+            mean.copy_(moments[0])
+            var.copy_(moments[1])
+            if count is not None:
+                count.add_(1)
+        return normalized
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z.double(), z.new_zeros(len(z), dtype=torch.float64)

@@ -79,7 +79,11 @@ class CodeSphere(ConstraintLayer):
     coordinates = ("code",)  # no edge, and no bias at the uniform law: nothing to repair
 
     def constrain(self, z: Tensor) -> Tensor:
-        return nn.functional.normalize(z, dim=1)
+        # A code of any length has a direction, also where its square overflows or vanishes. The
+        # factor has no gradient, and needs none: it does not change the direction.
+        size = z.detach().abs().amax(1, keepdim=True)  # n x 1
+        ordinary = ((size > 1e-10) & (size < 1e15)) | (size == 0)
+        return nn.functional.normalize(z / size.where(~ordinary, 1.0), dim=1)
 
     def entropy(self, z: Tensor, k: int = 1, *, coordinates: str = "code") -> Tensor:
         self.check_coordinates(coordinates)

@@ -380,3 +380,26 @@ def test_eae_takes_coordinates_by_name():
 def test_the_sphere_of_a_plain_normalisation():
     z = codes()
     torch.testing.assert_close(CodeSphere(3)(z), normalize(z, dim=1), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-15, 1e20, 1e37])
+def test_codes_of_any_length_have_a_direction(size):
+    u = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    expected = CodeSphere(3)(u)
+    sized = (u * size).requires_grad_()
+    z = CodeSphere(3)(sized)
+    torch.testing.assert_close(z, expected, rtol=0, atol=1e-6)
+    (gradient,) = torch.autograd.grad(z[:, 0].sum(), sized)
+    u.requires_grad_()
+    (plain,) = torch.autograd.grad(CodeSphere(3)(u)[:, 0].sum(), u)
+    torch.testing.assert_close(gradient * size, plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_codes_must_be_floats(name):
+    layer = build_constraint(name, 2)
+    for codes in (torch.ones(4, 2, dtype=torch.int64), torch.ones(4, 2, dtype=torch.complex64)):
+        with pytest.raises(TypeError, match="floating point"):
+            layer(codes)
+    with pytest.raises(TypeError, match=r"torch\.Tensor"):
+        layer([[0.0, 1.0]])
