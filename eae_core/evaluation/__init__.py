@@ -9,6 +9,7 @@ from eae_core.evaluation.codes import (
     sample_images,
 )
 from eae_core.evaluation.densities import (
+    DENSITIES,
     DegenerateCodesError,
     Density,
     codes_needed,
@@ -49,6 +50,7 @@ from eae_core.evaluation.scores import Scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 
 __all__ = [
+    "DENSITIES",
     "Band",
     "ClassifierFeatures",
     "DegenerateCodesError",

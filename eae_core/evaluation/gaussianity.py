@@ -26,6 +26,8 @@ class GaussianityReport:
     smallest_variance: float  #: of a coordinate; 1
     largest_variance: float  #: of a coordinate; 1
     largest_correlation: float  #: largest ``|correlation|`` of two coordinates; 0
+    largest_skewness: float  #: largest ``|skewness|`` of a coordinate, third moment over sd^3; 0
+    largest_kurtosis: float  #: largest ``|excess kurtosis|``, fourth moment over sd^4, less 3; 0
     mean_norm: float
     expected_norm: float  #: mean of the chi law with d degrees of freedom
     norm_sd: float
@@ -56,6 +58,8 @@ class GaussianityReport:
             ("smallest variance", f"{self.smallest_variance:.3f}", "1.000"),
             ("largest variance", f"{self.largest_variance:.3f}", "1.000"),
             ("largest |correlation|", f"{self.largest_correlation:.3f}", "0.000"),
+            ("largest |skewness|", f"{self.largest_skewness:.3f}", "0.000"),
+            ("largest |excess kurtosis|", f"{self.largest_kurtosis:.3f}", "0.000"),
             ("mean norm", f"{self.mean_norm:.3f}", f"{self.expected_norm:.3f}"),
             ("standard deviation of the norm", norm_sd, f"{self.expected_norm_sd:.3f}"),
             ("KS distance of the squared norms", f"{self.norm_ks:.3f}", f"{self.norm_ks_band:.3f}"),
@@ -97,6 +101,7 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
     n, d = z.shape
     variances = z.var(0)
     correlation = torch.corrcoef(z.T).reshape(d, d).fill_diagonal_(0)
+    scaled = (z - z.mean(0)) / z.std(0, correction=0)
     norms = z.norm(dim=1)
     expected_norm = math.exp(0.5 * math.log(2) + math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     return GaussianityReport(
@@ -106,6 +111,8 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
         smallest_variance=variances.min().item(),
         largest_variance=variances.max().item(),
         largest_correlation=correlation.abs().max().item(),
+        largest_skewness=scaled.pow(3).mean(0).abs().max().item(),
+        largest_kurtosis=(scaled.pow(4).mean(0) - 3).abs().max().item(),
         mean_norm=norms.mean().item(),
         expected_norm=expected_norm,
         norm_sd=norms.std().item(),

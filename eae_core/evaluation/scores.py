@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -133,6 +134,9 @@ def score_model(
         values |= judges.distances(made)
         values |= judges.scores({name: decoded(model, z) for name, z in drawn.items()})
     values |= _code_scores(test_codes[:samples], missing)
+    missing |= {
+        name: f"it came out as {value}" for name, value in values.items() if not isfinite(value)
+    }
     return Scores(
         dataset=test.name,
         samples=samples,
@@ -141,7 +145,7 @@ def score_model(
         fitted_codes=len(codes),
         seed=seed,
         extractors={extractor.name: extractor.checksum for extractor in extractors},
-        values=values,
+        values={name: value for name, value in values.items() if isfinite(value)},
         missing=missing,
     )
 

@@ -32,6 +32,9 @@ def test_gaussian_codes_pass():
     assert report.worst_ks < report.ks_threshold
     assert report.largest_mean < 5 / math.sqrt(n)  # five standard errors, eight coordinates
     assert report.largest_correlation < 5 / math.sqrt(n)
+    # Standard errors of skewness and kurtosis of Gaussian samples.
+    assert report.largest_skewness < 5 * math.sqrt(6 / n)
+    assert report.largest_kurtosis < 5 * math.sqrt(24 / n)
     assert report.mean_norm == pytest.approx(report.expected_norm, abs=5 * 0.7 / math.sqrt(n))
     assert within(report.norm_ks, report.norm_ks_band)
     assert within(report.sliced_wasserstein, report.sliced_wasserstein_band)
@@ -45,6 +48,13 @@ def test_expected_values_are_exact():
     assert report.expected_norm == pytest.approx(stats.chi(5).mean())
     assert report.expected_norm_sd == pytest.approx(stats.chi(5).std())
     assert report.gaussian_entropy == expected_gaussian_estimate(5, 50, 3)
+
+
+def test_third_and_fourth_moments_are_scipys():
+    z = normal(60, 3).exp()
+    report = gaussianity_report(z)
+    assert report.largest_skewness == pytest.approx(abs(stats.skew(z.numpy())).max())
+    assert report.largest_kurtosis == pytest.approx(abs(stats.kurtosis(z.numpy())).max())
 
 
 def test_fields_are_those_of_the_functions():

@@ -193,7 +193,7 @@ class Own(nn.Module):
 
     def encode(self, x):
         z = x.flatten(1) @ self.basis
-        factor = {"equal": 0.0, "nan": math.nan}.get(self.bad, 1.0)
+        factor = {"equal": 0.0, "nan": math.nan, "dead": torch.tensor([1.0, 0.0])}.get(self.bad, 1)
         return z * factor
 
     def decode(self, z):
@@ -225,6 +225,13 @@ def test_codes_that_coincide_leave_gaps_with_reasons(train, held_out, judge, roo
     assert "coincide" in found.missing["gaussianity"]
     assert "fd_classifier_standard" in found.values
     assert not [name for name in found.values if name.endswith(("gaussian", "mixture"))]
+
+
+def test_a_dead_coordinate_has_no_correlation(train, held_out):
+    found = score_model(Own("dead"), train, held_out, extractors=[], samples=SAMPLES)
+    undefined = ("correlation", "skewness", "kurtosis")
+    assert set(found.missing) == {f"gaussianity_largest_{name}" for name in undefined}
+    assert all(math.isfinite(value) for value in found.metrics().values())
 
 
 def test_refuses(train, held_out, judge, root):
