@@ -147,6 +147,19 @@ def test_help_names_every_model_and_option(capsys):
             assert description(options, field.name), f"{options.__name__}.{field.name}"
 
 
+def test_a_run_of_another_model_or_with_other_weights_is_not_resumed(said, tmp_path):
+    words = ["train", "--epochs", 1, *SMALL, "--output", tmp_path]
+    assert said(*words, "--model", "vae")[0] == 0
+    for change, message in (
+        (["--model", "wae"], "config.name (saved 'vae', asked 'wae')"),
+        (["--model", "vae", "--beta", 2], "config.options.beta (saved 0.312, asked 2.0)"),
+    ):
+        status, _, err = said(*words, *change, "--resume")
+        assert status == 1
+        assert "holds another run" in err
+        assert message in err
+
+
 def test_there_must_be_something_to_resume(said, tmp_path):
     status, _, err = said("train", *SMALL, "--output", tmp_path, "--resume")
     assert status == 2

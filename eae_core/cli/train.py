@@ -131,6 +131,8 @@ def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, 
     import matplotlib as mpl
 
     mpl.use("agg")
+    import matplotlib.pyplot as plt
+
     from eae_core.evaluation.codes import sample_images
     from eae_core.files import replacing
     from eae_core.plotting import image_grid, use_book_style
@@ -146,6 +148,7 @@ def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, 
     assert figure is not None
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+    plt.close(figure)
 
 
 def _write_record(

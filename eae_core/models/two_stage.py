@@ -21,11 +21,14 @@ class TwoStageVAEOptions(ModelOptions):
         second_stage_share: of the epochs, given to the second stage.
         hidden: width of the second stage's layers.
         layers: hidden layers of its encoder, and of its decoder.
+        first_gamma: where the learned spread of either stage starts. Adam changes it in one step by
+            at most a factor exp(learning rate): from 1 to 0.1 takes 2,300 steps at 0.001.
     """
 
     second_stage_share: float = 0.5
     hidden: int = 1024
     layers: int = 3
+    first_gamma: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 < self.second_stage_share < 1:
@@ -36,6 +39,8 @@ class TwoStageVAEOptions(ModelOptions):
         for name in ("hidden", "layers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.first_gamma < math.inf:
+            raise ValueError(f"first_gamma must be finite and above 0, got {self.first_gamma}")
 
 
 def gaussian_code_length(squared_error: Tensor, log_gamma: Tensor, size: int) -> Tensor:
@@ -70,11 +75,12 @@ class _SkipMLP(nn.Module):
 class SecondStage(nn.Module):
     """A VAE of codes, of their own dimension, with a learned spread gamma."""
 
-    def __init__(self, latent_dim: int, *, hidden: int, layers: int) -> None:
+    def __init__(self, latent_dim: int, options: TwoStageVAEOptions) -> None:
         super().__init__()
+        hidden, layers = options.hidden, options.layers
         self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
         self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
-        self.log_gamma = nn.Parameter(torch.zeros(()))
+        self.log_gamma = nn.Parameter(torch.tensor(math.log(options.first_gamma)))
 
     def loss(self, z: Tensor) -> dict[str, Tensor]:
         """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""
@@ -134,10 +140,8 @@ class TwoStageVAE(Autoencoder):
     ) -> None:
         super().__init__(encoder, decoder, latent_dim)
         self.options: TwoStageVAEOptions = self.own_options(options)
-        self.log_gamma = nn.Parameter(torch.zeros(()))
-        self.second = SecondStage(
-            latent_dim, hidden=self.options.hidden, layers=self.options.layers
-        )
+        self.log_gamma = nn.Parameter(torch.tensor(math.log(self.options.first_gamma)))
+        self.second = SecondStage(latent_dim, self.options)
         self.in_second_stage = False
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
