@@ -94,7 +94,7 @@ def score_model(
         samples: from each density, and midpoints on each path, at least 5.
         seed: of densities, samples and pairs.
         batch_size: images at a time.
-        kid_subsets: see :func:`kernel_distance`; 100 in papers, 2 seconds each 5 on one core.
+        kid_subsets: see :func:`kernel_distance`; papers take 100, each 0.4 seconds on a core.
         root: the data folder with the cache of reference features.
         progress: a bar on stderr.
 
