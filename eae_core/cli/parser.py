@@ -171,6 +171,7 @@ def _add_train(verbs: Any) -> None:
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
     _add_quiet(parser)
+    import_module("eae_core.cli.scoring").add_score_words(parser)
     parser.add_later = lambda parser: import_module("eae_core.cli.model_options").add_model_options(
         parser
     )

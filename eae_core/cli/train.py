@@ -12,7 +12,9 @@ from eae_core.suite.runner import RECORD, fresh_folder
 
 if TYPE_CHECKING:
     from eae_core.data import ImageSet
+    from eae_core.evaluation import Scores
     from eae_core.models import Autoencoder
+    from eae_core.records import Record
     from eae_core.training import History, TrainOptions
 
 CHECKPOINT = "model.safetensors"
@@ -21,10 +23,18 @@ SAMPLES = "samples.png"
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
+    from eae_core.cli.scoring import (
+        check_score_words,
+        judged_images,
+        score_lines,
+        write_pictures,
+    )
     from eae_core.training import CheckpointError, TrainingDiverged, fit
 
+    check_score_words(arguments)
     try:
         model, images, options = _prepare(arguments)
+        judged = judged_images(arguments)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     folder = _output_folder(arguments)
@@ -43,12 +53,18 @@ def train(arguments: argparse.Namespace) -> int:
             f"stopped; go on with the same words and  --resume --output {folder}"
         )
     _write_samples(model, images, options, folder / SAMPLES)
-    test_error = _test_error(arguments, model)
-    _write_record(arguments, model, images, history, test_error, folder / RECORD)
+    left = [RECORD, CHECKPOINT, SAMPLES]
+    squared_error, scores = _judge(arguments, model, images, judged)
+    record = _record(arguments, model, images, history, squared_error, scores)
+    if arguments.score:
+        left.append(write_pictures(model, images, judged, folder).name)
+    _write_results(arguments, record, folder)
     last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in _terms(history))
     print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
-    print(f"test images: reconstruction {test_error:.4g}")
-    print(f"left in {folder}: {RECORD}, {CHECKPOINT}, {SAMPLES}")
+    print(f"{judged.split} images: reconstruction {squared_error:.4g}")
+    if scores is not None:
+        print(score_lines(scores))
+    print(f"left in {folder}: {', '.join(left)}")
     return 0
 
 
@@ -114,18 +130,6 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _test_error(arguments: argparse.Namespace, model: Autoencoder) -> float:
-    """Squared error of the test images, in which no model was trained."""
-    from eae_core.data import load_images
-    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
-
-    images = load_images(arguments.dataset, "test")
-    if arguments.limit is not None and arguments.limit < len(images):
-        images = images.subset(arguments.limit)
-    with evaluation_mode(model) as device:
-        return reconstruction_error(model, images.to(device))
-
-
 def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, path: Path) -> None:
     """A sheet of images decoded from codes that the model draws."""
     import matplotlib as mpl
@@ -151,34 +155,65 @@ def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, 
     plt.close(figure)
 
 
-def _write_record(
+def _judge(
+    arguments: argparse.Namespace, model: Autoencoder, images: ImageSet, judged: ImageSet
+) -> tuple[float, Scores | None]:
+    """Squared error of images that the model was not trained on, and its scores if asked for."""
+    from eae_core.cli.scoring import score
+    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
+
+    if arguments.score:
+        try:
+            scores = score(arguments, model, images, judged)
+        except (ValueError, OSError) as error:
+            raise SuiteError(
+                f"the model is trained, but cannot be scored: {error}. With --resume the same "
+                "words score it without training it again"
+            ) from error
+        return scores.values["reconstruction_error"], scores
+    with evaluation_mode(model) as device:
+        return reconstruction_error(model, judged.to(device)), None
+
+
+def _record(
     arguments: argparse.Namespace,
     model: Autoencoder,
     images: ImageSet,
     history: History,
-    test_error: float,
-    path: Path,
-) -> None:
+    error: float,
+    scores: Scores | None,
+) -> Record:
     """What was run, on what, and what came out."""
     from eae_core.cli.model_options import PREFIX
-    from eae_core.files import replacing
-    from eae_core.records import new_record, record_text
+    from eae_core.provenance import code_hash
+    from eae_core.records import new_record
 
-    left_out = {"call", "output", "resume", "no_progress", "device"}
+    left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "score"}
+    if scores is None:
+        left_out |= {"samples", "judges"}
     parameters = {
         name: value
         for name, value in vars(arguments).items()
         if name not in left_out and not name.startswith(PREFIX)
     }
+    parameters |= {"options": model.config["options"], "images": len(images)}
+    parameters["model_code"] = code_hash(type(model).__module__)
+    notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
+    if scores is not None:
+        parameters["extractors"] = scores.extractors
+        notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
     curves = {term: history.curve(term) for term in _terms(history)}
-    record = new_record(
-        "train",
-        f"{arguments.dataset}-{arguments.model}-d{arguments.latent_dim}".lower(),
-        parameters={**parameters, "options": model.config["options"], "images": len(images)},
+    split = arguments.judge_on.replace("-", "_")
+    experiment, run = (arguments.file_as or "train/").split("/")
+    return new_record(
+        experiment,
+        run or f"{arguments.dataset}-{arguments.model}-d{arguments.latent_dim}".lower(),
+        parameters=parameters,
         metrics={
             "images_per_second": round(history.images_per_second, 1),
             **{f"final_{term}": values[-1] for term, values in curves.items()},
-            "test_reconstruction": test_error,
+            f"{split}_reconstruction": error,
+            **({} if scores is None else scores.metrics()),
         },
         seeds=[arguments.seed],
         curves=curves,
@@ -186,7 +221,21 @@ def _write_record(
         peak_memory_bytes=history.peak_memory_bytes,
         data_checksum=images.checksum,
         device=arguments.device,
-        notes=f"stand-in data: {images.stand_in}" if images.stand_in else "",
+        notes="; ".join(notes),
     )
-    with replacing(path) as temporary:
+
+
+def _write_results(arguments: argparse.Namespace, record: Record, folder: Path) -> None:
+    """The record into the folder and, with --file-as, beside those that chapters show."""
+    from eae_core.cli.scoring import SHEET
+    from eae_core.files import replacing
+    from eae_core.records import record_text, write_record
+
+    with replacing(folder / RECORD) as temporary:
         temporary.write_text(record_text(record), encoding="utf-8")
+    if arguments.file_as is None:
+        return
+    path = write_record(record)
+    for sheet in folder.glob(f"{SHEET}.*"):
+        with replacing(path.with_suffix(sheet.suffix)) as temporary:
+            temporary.write_bytes(sheet.read_bytes())
