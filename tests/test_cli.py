@@ -183,6 +183,23 @@ def test_entropy_of_a_file(said, tmp_path):
     assert float(words["difference"][1]) == pytest.approx(difference, abs=2e-4)
 
 
+def test_entropy_of_points_of_any_size(said, tmp_path):
+    z = np.random.default_rng(0).normal(size=(200, 3))
+    np.save(tmp_path / "z.npy", z)
+    np.save(tmp_path / "far.npy", 1e200 * z)
+    plain, far = (said("entropy", tmp_path / name)[1] for name in ("z.npy", "far.npy"))
+    assert plain.splitlines()[-1] == far.splitlines()[-1]  # the difference has no unit
+
+
+def test_a_table_of_text_is_told_how_to_become_an_array(said, tmp_path):
+    path = tmp_path / "z.csv"
+    np.savetxt(path, np.ones((3, 2)), delimiter=",")
+    status, _, words = said("entropy", path)
+    assert status != 0
+    assert "numpy.loadtxt" in words
+    assert "unsafely" not in words
+
+
 def test_the_gaussian_bound_is_that_of_the_covariance():
     z = np.random.default_rng(1).normal(size=(500, 3))
     z = (z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T  # covariance I

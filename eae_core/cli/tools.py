@@ -51,8 +51,13 @@ def read_points(path: Path) -> np.ndarray:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, EOFError) as error:
         raise UsageError(f"{path} is not an array written by numpy.save: {error}") from error
+    except ValueError as error:  # NumPy takes other files for pickles, and offers to load them
+        raise UsageError(
+            f"{path} is not an array written by numpy.save, or not one of numbers; read a "
+            "table of text with numpy.loadtxt(path, delimiter=',') and save that"
+        ) from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise UsageError(f"{path} holds several arrays (.npz); save one with numpy.save")
@@ -78,11 +83,12 @@ def gaussian_bound(points: np.ndarray) -> float:
     n, d = points.shape
     if n <= d:  # the sample covariance has rank n - 1 at most
         return -math.inf
-    covariance = np.atleast_2d(np.cov(points, rowvar=False))
+    scale = float(np.abs(points).max()) or 1.0  # whose square might overflow or vanish
+    covariance = np.atleast_2d(np.cov(points / scale, rowvar=False))
     spread = np.linalg.eigvalsh(covariance)
     if spread[0] <= spread[-1] * d * np.finfo(np.float64).eps:
         return -math.inf
-    return float(0.5 * np.log(2 * np.pi * np.e * spread).sum())
+    return float(0.5 * np.log(2 * np.pi * np.e * spread).sum() + d * math.log(scale))
 
 
 def runs(arguments: argparse.Namespace) -> int:
