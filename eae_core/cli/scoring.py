@@ -52,6 +52,7 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
         metavar="EXPERIMENT/RUN",
         help="also put the record and the sheet under data/results, where chapters look for them",
     )
+    add("--records", type=Path, metavar="DIR", help="for --file-as, instead of data/results")
 
 
 def check_score_words(arguments: argparse.Namespace) -> None:

@@ -188,7 +188,7 @@ def _record(
     from eae_core.provenance import code_hash
     from eae_core.records import new_record
 
-    left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "score"}
+    left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "records", "score"}
     if scores is None:
         left_out |= {"samples", "judges"}
     parameters = {
@@ -235,7 +235,7 @@ def _write_results(arguments: argparse.Namespace, record: Record, folder: Path) 
         temporary.write_text(record_text(record), encoding="utf-8")
     if arguments.file_as is None:
         return
-    path = write_record(record)
+    path = write_record(record, arguments.records)
     for sheet in folder.glob(f"{SHEET}.*"):
         with replacing(path.with_suffix(sheet.suffix)) as temporary:
             temporary.write_bytes(sheet.read_bytes())

@@ -1,0 +1,122 @@
+"""The run matrix: which cells there are, what each runs, and what is not run again."""
+
+import importlib.util
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eae_core.cli import main
+from eae_core.cli.parser import build_parser
+from eae_core.data import DATASETS
+from eae_core.models import MODELS
+from eae_core.records import load_records, read_record
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("matrix", ROOT / "workflow" / "matrix.py")
+matrix = importlib.util.module_from_spec(spec)
+sys.modules["matrix"] = matrix
+spec.loader.exec_module(matrix)
+
+PROFILES = ("tiny", "cpu", "scan", "paper")
+
+
+def snakemake(*words, output, records):
+    command = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2"]
+    command += ["--nolock", *words, "--config", "profile=tiny"]
+    command += [f"output={output}", f"records={records}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_cell_is_a_command_that_train_understands(profile):
+    cells = matrix.load_cells(profile)
+    assert len({cell.run for cell in cells}) == len({cell.key for cell in cells}) == len(cells)
+    for cell in cells:
+        assert cell.model in MODELS
+        assert cell.dataset in DATASETS
+        words = build_parser().parse_args(cell.command("somewhere"))
+        assert words.score
+        assert words.file_as == f"models-{profile}/{cell.run}"
+
+
+def test_all_models_stand_in_the_table_at_every_seed():
+    for profile in ("cpu", "paper"):
+        cells = matrix.load_cells(profile)
+        for seed in (0, 1, 2):
+            for dataset in {cell.dataset for cell in cells}:
+                found = [c.model for c in cells if c.seed == seed and c.dataset == dataset]
+                assert sorted(found) == sorted(MODELS)
+
+
+def test_the_more_special_wins_and_epochs_double(tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_text(
+        "models: [ae, vae]\n"
+        "profiles:\n"
+        "  p:\n"
+        "    seeds: [3]\n"
+        "    defaults: {epochs: 5, width: 8, limit: 10}\n"
+        "    datasets: {mnist: {width: 16}, cifar10: {}}\n"
+        "    by_model: {vae: {epochs: x2, limit: 20}}\n"
+    )
+    words = {(c.dataset, c.model): dict(c.words) for c in matrix.load_cells("p", path=path)}
+    assert words["mnist", "ae"] == {"epochs": 5, "width": 16, "limit": 10}
+    assert words["cifar10", "vae"] == {"epochs": 10, "width": 8, "limit": 20}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"profile": "cpi"}, "no profile 'cpi'; did you mean 'cpu'"),
+        ({"profile": "cpu", "models": ["vea"]}, "no model 'vea'; did you mean 'vae'"),
+        ({"profile": "cpu", "datasets": ["cifar"]}, "no data set 'cifar'; did you mean 'cifar10'"),
+    ],
+)
+def test_an_unknown_name_is_refused(wanted, message):
+    with pytest.raises(ValueError, match=message):
+        matrix.load_cells(**wanted)
+
+
+def test_a_dry_run_names_the_cells_and_runs_none(tmp_path):
+    said = snakemake("--dry-run", output=tmp_path / "runs", records=tmp_path / "records")
+    assert "2 cells, 2 without a record" in said
+    assert not (tmp_path / "records").exists()
+
+
+def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path):
+    where = {"output": tmp_path / "runs", "records": tmp_path / "records"}
+    snakemake(**where)
+    records = load_records("models-tiny", where["records"])
+    assert {record.parameters["model"] for record in records} == {"ae", "wae"}
+    for record in records:
+        assert record.metrics["fd_classifier_mixture"] >= 0
+        assert (where["records"] / "models-tiny" / f"{record.run}.png").exists()
+    cells = matrix.load_cells("tiny")
+    assert matrix.pending(cells, where["records"]) == []
+    assert "2 cells, 0 without a record" in snakemake("--dry-run", **where)
+
+    # Other words, other sources of the model, or no record: such a cell is run again.
+    longer = replace(
+        cells[0], words=tuple((n, 2 if n == "epochs" else v) for n, v in cells[0].words)
+    )
+    assert matrix.pending([longer, cells[1]], where["records"]) == [longer]
+    path = where["records"] / "models-tiny" / f"{cells[1].run}.json"
+    path.write_text(path.read_text().replace(cells[1].code, "0" * 12))
+    assert matrix.pending(cells, where["records"]) == [cells[1]]
+    (where["records"] / "models-tiny" / f"{cells[0].run}.json").unlink()
+    assert "2 cells, 2 without a record" in snakemake("--dry-run", **where)
+
+
+def test_a_cell_can_be_run_by_hand_and_resumed(tmp_path, capsys):
+    (cell,) = matrix.load_cells("tiny", models=["ae"])
+    words = cell.command(str(tmp_path / "run"), str(tmp_path / "records"))
+    assert main([*words, "--no-progress"]) == 0
+    path = tmp_path / "records" / "models-tiny" / f"{cell.run}.json"
+    first = read_record(path)
+    path.unlink()
+    assert main([*words, "--no-progress", "--resume"]) == 0  # trained already: scored again
+    assert read_record(path).metrics == pytest.approx(first.metrics)
+    assert "FD-classifier of 60 samples" in capsys.readouterr().out
