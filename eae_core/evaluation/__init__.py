@@ -45,6 +45,8 @@ from eae_core.evaluation.marginals import (
     normal_quantiles,
 )
 from eae_core.evaluation.nulls import Band
+from eae_core.evaluation.published import PublishedScore, published_scores
+from eae_core.evaluation.ranking import Rank, rank_models
 from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.evaluation.scores import Scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
@@ -62,7 +64,9 @@ __all__ = [
     "InceptionFeatures",
     "KernelDistance",
     "PrecisionRecall",
+    "PublishedScore",
     "Quantiles",
+    "Rank",
     "Reference",
     "Scores",
     "axis_distances",
@@ -86,6 +90,8 @@ __all__ = [
     "norm_distance",
     "normal_quantiles",
     "precision_recall",
+    "published_scores",
+    "rank_models",
     "reconstruct",
     "reconstruction_error",
     "reference_features",
