@@ -47,7 +47,7 @@ def _without_words(source: bytes) -> bytes:
             value = body[0].value
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 value.value = ""
-    return ast.dump(tree).encode()
+    return ast.unparse(tree).encode()
 
 
 def _sources(module: str) -> set[Path]:

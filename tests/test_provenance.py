@@ -35,9 +35,7 @@ def test_a_change_reaches_the_modules_built_on_it_and_no_others(package):
 
 def test_words_do_not_count_for_a_module_and_do_for_the_package(package):
     before, whole = hashes(), code_hash()
-    text = (
-        '"""Another."""\n# why\nfrom eae_core.base import x\ndef f():\n    "Two."\n    return x\n'
-    )
+    text = '"Other."\n# why\nfrom eae_core.base import x\ndef f():\n    "Two."\n    return x\n'
     (package / "b.py").write_text(text)
     assert hashes() == before
     assert code_hash() != whole
