@@ -179,8 +179,8 @@ class AE(Autoencoder):
 
     .. math:: \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
 
-    RAE's code averages over pixels and channels, pythae's sums as here: the same minimum, but
-    Adam's step does not depend on the factor either.
+    RAE's code averages over pixels and channels, pythae's sums as here. The minimum is the same,
+    and up to its epsilon so are Adam's steps.
 
     Example:
         >>> import torch

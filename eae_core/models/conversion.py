@@ -198,7 +198,7 @@ def published_options(name: str, dataset: str) -> ModelOptions:
 
     Args:
         name: of the model.
-        dataset: of :data:`eae_core.data.DATASETS`.
+        dataset: one of ``eae_core.data.DATASETS``.
 
     Raises:
         ValueError: another model or data set; the nearest is named.

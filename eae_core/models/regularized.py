@@ -39,7 +39,7 @@ class RAE(Autoencoder):
     half. Samples need a density fitted to the codes: the objective names no law.
 
     Source:
-        Ghosh et al. (2020), equation 11.
+        Ghosh et al. (2020), section 3.
 
     Example:
         >>> from eae_core.models import build_model
@@ -146,7 +146,8 @@ class RAESN(RAE):
     """RAE with spectral normalisation of every layer of encoder and decoder.
 
     The objective is that of :class:`RAE`; see :func:`~eae_core.models.spectrally_normalize`. The
-    paper speaks of the decoder, RAE's code does both networks; pythae has no such model.
+    paper's regulariser is the decoder's, RAE's code normalises both networks; pythae has no such
+    model.
 
     Example:
         >>> from eae_core.models import build_model

@@ -90,8 +90,8 @@ class RAEL2Options(RAEOptions):
 class RAEL2(RAE):
     r"""RAE with small decoder weights: :class:`RAE` plus :math:`\lambda \sum_w w^2`.
 
-    Over kernels of convolutions, as RAE's code. pythae's leaves the sum to the optimiser's weight
-    decay, over all parameters of the decoder, biases included.
+    Over kernels of convolutions, as RAE's code. pythae's loss leaves the sum out: there it is
+    weight decay of the optimiser.
 
     Example:
         >>> import torch

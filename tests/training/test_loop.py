@@ -33,6 +33,23 @@ def test_the_loop_is_adam_on_shuffled_batches(tiny, images, assert_same_weights)
     assert_same_weights(model, by_hand)
 
 
+def test_a_model_is_told_when_an_epoch_starts_also_after_a_resume(
+    tiny, images, tiny_kind, tmp_path
+):
+    told = []
+
+    class Told(tiny_kind):
+        def start_epoch(self, epoch, epochs):
+            assert self.training
+            told.append((epoch, epochs, self.calls))
+
+    path = tmp_path / "told.safetensors"
+    fit(tiny(kind=Told), images(22), options(), checkpoint=path)
+    assert told == [(0, 2, 0), (1, 2, 4)]
+    fit(tiny(kind=Told), images(22), options(epochs=3), checkpoint=path)
+    assert told[2:] == [(2, 3, 0)]
+
+
 def test_history_holds_the_epochs_means_of_every_term(tiny, images, tiny_kind):
     seen = []
 
