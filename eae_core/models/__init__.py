@@ -10,6 +10,7 @@ from eae_core.models.conversion import (
     convert_weight,
     published_options,
 )
+from eae_core.models.dense import build_dense_model
 from eae_core.models.entropic import EAE, EAEOptions
 from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
@@ -65,6 +66,7 @@ __all__ = [
     "VAEOptions",
     "WAEOptions",
     "build_constraint",
+    "build_dense_model",
     "build_model",
     "build_networks",
     "convert_weight",
