@@ -20,7 +20,7 @@ matrix = importlib.util.module_from_spec(spec)
 sys.modules["matrix"] = matrix
 spec.loader.exec_module(matrix)
 
-PROFILES = ("tiny", "cpu", "scan", "narrow", "paper")
+PROFILES = ("tiny", "cpu", "scan", "narrow", "decay", "paper")
 
 
 def snakemake(*words, output, records):
