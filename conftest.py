@@ -7,6 +7,9 @@ import pytest
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 
+# They hold no examples, and as modules of one name two of them cannot be collected together.
+collect_ignore_glob = ["tests/*/conftest.py"]
+
 
 @cache
 def missing_data(notebook: Path) -> tuple[str, ...]:
