@@ -36,6 +36,7 @@ from eae_core.evaluation.fidelity import (
 )
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
+from eae_core.evaluation.linear import LinearCode, fit_linear_code, used_dimensions
 from eae_core.evaluation.marginals import (
     Quantiles,
     axis_distances,
@@ -63,6 +64,7 @@ __all__ = [
     "GaussianityReport",
     "InceptionFeatures",
     "KernelDistance",
+    "LinearCode",
     "PrecisionRecall",
     "PublishedScore",
     "Quantiles",
@@ -80,6 +82,7 @@ __all__ = [
     "energy_distance",
     "extract_features",
     "fit_density",
+    "fit_linear_code",
     "frechet_distance",
     "frechet_distance_of_statistics",
     "gaussianity_report",
@@ -100,4 +103,5 @@ __all__ = [
     "sliced_wasserstein",
     "sliced_wasserstein_band",
     "train_classifier",
+    "used_dimensions",
 ]
