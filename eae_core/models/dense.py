@@ -17,10 +17,11 @@ def build_dense_model(
     latent_dim: int,
     *,
     hidden: int = 128,
+    layers: int = 2,
     normalize: bool = True,
     options: ModelOptions | None = None,
 ) -> Autoencoder:
-    """A model of :func:`~eae_core.models.build_model` with two dense hidden layers a network.
+    """A model of :func:`~eae_core.models.build_model` with dense networks, two hidden layers each.
 
     For experiments on codes and objectives, where how good the images are is not the question. An
     L2 penalty on the decoder needs ``decoder_l2_stem``, because all layers are linear ones. Such a
@@ -31,6 +32,7 @@ def build_dense_model(
         image_shape: (channels, height, width), any.
         latent_dim: d.
         hidden: width of the hidden layers, each followed by ReLU.
+        layers: how many of them encoder and decoder have.
         normalize: batch-normalise the hidden layers.
         options: the model's own; by default those published for MNIST.
 
@@ -45,14 +47,14 @@ def build_dense_model(
         torch.Size([5, 3, 16, 16])
     """
     model_class = find_model(name)[0]
-    sizes = {"latent_dim": latent_dim, "hidden": hidden, "image_shape": min(image_shape)}
-    for label, value in sizes.items():
+    sizes = {"latent_dim": latent_dim, "hidden": hidden, "layers": layers}
+    for label, value in {**sizes, "image_shape": min(image_shape)}.items():
         if value < 1:
             raise ValueError(f"{label} must be at least 1, got {value}")
     pixels = math.prod(image_shape)
 
-    def layers(inputs: int, outputs: int) -> list[nn.Module]:
-        pairs = [(inputs, hidden), (hidden, hidden)]
+    def network(inputs: int, outputs: int) -> list[nn.Module]:
+        pairs = [(inputs, hidden)] + [(hidden, hidden)] * (layers - 1)
         parts: list[nn.Module] = []
         for a, b in pairs:
             norm = [nn.BatchNorm1d(b)] if normalize else []
@@ -60,7 +62,7 @@ def build_dense_model(
         return [*parts, nn.Linear(hidden, outputs)]
 
     outputs = model_class.encoder_outputs_per_dim * latent_dim
-    encoder = nn.Sequential(nn.Flatten(), *layers(pixels, outputs))
+    encoder = nn.Sequential(nn.Flatten(), *network(pixels, outputs))
     shaped = nn.Unflatten(1, tuple(image_shape))
-    decoder = nn.Sequential(*layers(latent_dim, pixels), shaped, nn.Sigmoid())
+    decoder = nn.Sequential(*network(latent_dim, pixels), shaped, nn.Sigmoid())
     return model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]

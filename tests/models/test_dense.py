@@ -41,6 +41,14 @@ def test_options_and_sizes_are_those_asked_for():
     assert shapes == [(7, 16), (7, 7), (3, 7), (7, 3), (7, 7), (16, 7)]
 
 
+@pytest.mark.parametrize("layers", [1, 3])
+def test_depth_is_the_one_asked_for(layers):
+    model = build_dense_model("ae", (1, 4, 4), 3, hidden=7, layers=layers)
+    shapes = [m.weight.shape for m in model.modules() if isinstance(m, nn.Linear)]
+    between = [(7, 7)] * (layers - 1)
+    assert shapes == [(7, 16), *between, (3, 7), (7, 3), *between, (16, 7)]
+
+
 @pytest.mark.parametrize(("normalize", "count"), [(True, 4), (False, 0)])
 def test_batch_normalisation_can_be_left_out(normalize, count):
     model = build_dense_model("ae", (1, 4, 4), 3, hidden=7, normalize=normalize)
@@ -52,5 +60,7 @@ def test_what_cannot_be_built_is_refused():
         build_dense_model("vea", (1, 4, 4), 3)
     with pytest.raises(ValueError, match="hidden must be at least 1, got 0"):
         build_dense_model("ae", (1, 4, 4), 3, hidden=0)
+    with pytest.raises(ValueError, match="layers must be at least 1, got 0"):
+        build_dense_model("ae", (1, 4, 4), 3, layers=0)
     with pytest.raises(TypeError, match="takes AEOptions"):
         build_dense_model("ae", (1, 4, 4), 3, options=EAEOptions())
