@@ -7,7 +7,7 @@ where the data set cannot.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eae_core.data import ImageSet
+from eae_core.data import ImageSet, dataset_info
 from eae_core.evaluation.codes import decode_codes, interpolate, reconstruct, sample_images
-from eae_core.evaluation.densities import Density
+from eae_core.evaluation.densities import DENSITIES, Density
 from eae_core.files import replacing
 from eae_core.models import Autoencoder
+from eae_core.records import Record, results_root
 
 COLUMNS = 10
 SAMPLE_ROWS = 2  # of each law
+PATHS = 2
+SUFFIXES = (".png", ".webp")  # of grey and of coloured images
 
 
 def picture_rows(
@@ -50,15 +53,17 @@ def picture_rows(
     samples = {"own": sample_images(model, count, seed=seed)}
     for name, density in densities.items():
         samples[name] = decode_codes(model, density.sample(count, seed=seed))
-    rows = {
-        f"{name} {number}": row
-        for name, images in samples.items()
-        for number, row in enumerate(images.split(COLUMNS), start=1)
-    }
     shown = test.batch(slice(0, COLUMNS))
-    rows["reconstructions"] = reconstruct(model, shown)
-    paths = interpolate(model, shown[0:2], shown[2:4], steps=COLUMNS)  # (2, 10, c, h, w)
-    return rows | {f"path {number}": path for number, path in enumerate(paths, start=1)}
+    starts, ends = shown[:PATHS], shown[PATHS : 2 * PATHS]
+    rows = [row for images in samples.values() for row in images.split(COLUMNS)]
+    rows += [reconstruct(model, shown), *interpolate(model, starts, ends, steps=COLUMNS)]
+    return dict(zip(_names(list(samples)), rows, strict=True))
+
+
+def _names(laws: Sequence[str]) -> list[str]:
+    """What the rows of a sheet show, from above, with samples of these laws."""
+    samples = [f"{law} {number}" for law in laws for number in range(1, SAMPLE_ROWS + 1)]
+    return [*samples, "reconstructions", *(f"path {number}" for number in range(1, PATHS + 1))]
 
 
 def write_sheet(rows: Mapping[str, Tensor], path: str | Path) -> Path:
@@ -72,7 +77,7 @@ def write_sheet(rows: Mapping[str, Tensor], path: str | Path) -> Path:
     pixels = (grid * 255).round().to(torch.uint8)  # (rows, columns, c, h, w)
     count, columns, channels, height, width = pixels.shape
     sheet = pixels.permute(0, 3, 1, 4, 2).reshape(count * height, columns * width, channels)
-    path = Path(path).with_suffix(".png" if channels == 1 else ".webp")
+    path = Path(path).with_suffix(SUFFIXES[0] if channels == 1 else SUFFIXES[1])
     with replacing(path) as temporary:
         picture = Image.fromarray(np.ascontiguousarray(sheet.numpy().squeeze()))
         if channels == 1:
@@ -109,3 +114,36 @@ def read_sheet(path: str | Path, image_shape: tuple[int, int, int]) -> Tensor:
         )
     grid = torch.from_numpy(pixels.reshape(-1, height, COLUMNS, width, channels).copy())
     return grid.permute(0, 2, 4, 1, 3).float() / 255
+
+
+def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[str, Tensor]:
+    """The rows of the sheet beside a record, named as :func:`picture_rows` names them.
+
+    Which densities could be fitted, so that they have rows, stands in the record.
+
+    Args:
+        record: of a model that was scored, see ``python -m eae_core train --score``.
+        root: the folder of all records, :func:`eae_core.records.results_root` by default.
+
+    Returns:
+        Rows (10, c, h, w) in [0, 1] by name; none if no sheet lies beside the record.
+
+    Raises:
+        ValueError: a sheet with another number of rows than the record speaks of.
+
+    Example:
+        >>> from eae_core.records import new_record
+        >>> record = new_record("demo", "a", parameters={"dataset": "mnist"}, metrics={})
+        >>> read_recorded_rows(record)
+        {}
+    """
+    folder = (results_root() if root is None else Path(root)) / record.experiment
+    path = next((p for s in SUFFIXES if (p := folder / f"{record.run}{s}").is_file()), None)
+    if path is None:
+        return {}
+    fitted = [law for law in DENSITIES if f"log_density_{law}" in record.metrics]
+    names = _names(["own", *fitted])
+    rows = read_sheet(path, dataset_info(record.parameters["dataset"]).image_shape)
+    if len(rows) != len(names):
+        raise ValueError(f"{path} has {len(rows)} rows, its record speaks of {len(names)}")
+    return dict(zip(names, rows, strict=True))

@@ -5,8 +5,9 @@ import torch
 
 from eae_core.data import load_images
 from eae_core.evaluation.densities import fit_density
-from eae_core.evaluation.sheets import picture_rows, read_sheet, write_sheet
+from eae_core.evaluation.sheets import picture_rows, read_recorded_rows, read_sheet, write_sheet
 from eae_core.models import build_model
+from eae_core.records import new_record
 
 
 @pytest.mark.parametrize(("shape", "suffix"), [((1, 32, 32), ".png"), ((3, 64, 64), ".webp")])
@@ -47,3 +48,28 @@ def test_too_few_images_and_wrong_files_are_refused(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(ValueError, match="not a sheet"):
         read_sheet(tmp_path / "text.png", (1, 32, 32))
+
+
+def recorded(metrics):
+    return new_record("models", "a-seed0", parameters={"dataset": "digits"}, metrics=metrics)
+
+
+@pytest.mark.parametrize("laws", [[], ["standard"], ["standard", "gaussian", "mixture"]])
+def test_rows_beside_a_record_have_the_names_they_were_made_with(tmp_path, laws):
+    digits = load_images("digits", "test", limit=10)
+    model = build_model("ae", digits.image_shape, 2, width=1)
+    densities = dict.fromkeys(laws, fit_density("standard", torch.zeros(2, 2)))
+    rows = picture_rows(model, digits, densities)
+    record = recorded({f"log_density_{law}": 0.0 for law in laws})
+    assert read_recorded_rows(record, tmp_path) == {}
+    write_sheet(rows, tmp_path / "models" / "a-seed0")
+    back = read_recorded_rows(record, tmp_path)
+    assert list(back) == list(rows)
+    for name, row in rows.items():
+        assert (back[name] - row).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_a_sheet_that_does_not_fit_its_record_is_refused(tmp_path):
+    write_sheet({"a": torch.rand(10, 1, 32, 32)}, tmp_path / "models" / "a-seed0")
+    with pytest.raises(ValueError, match="has 1 rows, its record speaks of 7"):
+        read_recorded_rows(recorded({"log_density_standard": 0.0}), tmp_path)
