@@ -22,8 +22,11 @@ from eae_core.models.autoencoders import ModelOptions
 from eae_core.models.building import find_model
 
 #: of the squared error: sum or mean over pixels and channels; mean over channels, sum over pixels;
-#: the official WAE code's 0.05 times the sum; where codes are reconstructed, mean over dimensions
-ErrorReduction = Literal["sum", "mean", "channel mean", "sum / 20", "code mean"]
+#: the official WAE code's 0.05 times the sum, for CelebA of pixels in [-1, 1], whose squares are
+#: four times as large; where codes are reconstructed, mean over dimensions
+ErrorReduction = Literal[
+    "sum", "mean", "channel mean", "sum / 20", "sum / 20 in [-1, 1]", "code mean"
+]
 #: of the other term: as here; mean over the code's dimensions; and that without our half
 TermReduction = Literal["sum", "mean", "mean without half"]
 
@@ -66,6 +69,7 @@ def convert_weight(
         "mean": 1 / pixels,
         "channel mean": 1 / image_shape[0],
         "sum / 20": 0.05,
+        "sum / 20 in [-1, 1]": 0.2,
         "code mean": 1 / latent_dim,
     }
     b = {"sum": 1.0, "mean": 1 / latent_dim, "mean without half": 2 / latent_dim}
@@ -161,10 +165,10 @@ def _published() -> tuple[PublishedWeight, ...]:
         weight("two_stage_vae", dataset, "", beta, error="code mean", note=_SECOND_STAGE)
         for dataset, beta in zip(IMAGE_SHAPES, (1.5e-3, 1e-3, 2e-3), strict=True)
     ]
-    official: dict[str, Any] = {"error": "sum / 20", "source": WAE_CODE}
+    official: dict[str, Any] = {"option": "mmd_weight", "source": WAE_CODE}
     found += [
-        weight("wae", "mnist", "mmd_weight", 10.0, latent_dim=8, **official),
-        weight("wae", "celeba64", "mmd_weight", 100.0, **official),
+        weight("wae", "mnist", value=10.0, error="sum / 20", latent_dim=8, **official),
+        weight("wae", "celeba64", value=100.0, error="sum / 20 in [-1, 1]", **official),
     ]
     return tuple(found)
 
