@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")
 CHAPTERS = {chapter.name: chapter for chapter in MANIFEST.chapters}
 FIGURE_CALL = re.compile(r"\bplt\.show\(\)|\.savefig\(")
-LABEL = re.compile(r"^\(ch-[a-z-]+\)=\n+# \S")
+LABEL = re.compile(r"^\(ch-[a-z0-9-]+\)=\n+# \S")
 LONGEST_CELL, LARGEST_FILE = 25, 1_000_000
 
 
