@@ -17,6 +17,7 @@ from eae_core.plotting import (
     image_grid,
     image_panels,
     image_rows,
+    image_table,
     label_lines,
     truth_line,
     use_book_style,
@@ -123,6 +124,36 @@ def test_rows_are_named_and_of_one_length():
         image_rows({"data": torch.zeros(3, 1, 2, 2), "model": torch.zeros(2, 1, 2, 2)})
     with pytest.raises(ValueError, match="no rows"):
         image_rows({})
+
+
+def test_a_table_shows_what_there_is_and_says_what_is_not():
+    x = torch.zeros(5, 1, 4, 4)
+    rows = {"full": {"samples": x, "paths": x + 0.5}, "empty": {}}
+    left, right = image_table(rows, {"samples": 3, "paths": 5}, missing="none").axes
+    assert [t.get_text() for t in left.texts] == ["full", "empty", "none"]
+    assert [t.get_text() for t in right.texts] == ["none"]
+    assert [ax.get_title(loc="left") for ax in (left, right)] == ["samples", "paths"]
+    canvas = left.get_images()[0].get_array()
+    assert canvas.shape == (2 * 4 + 1, 3 * 4 + 2, 3)  # a pixel between images
+    assert (canvas[:4, :4] == 0).all()
+    assert (canvas[5:] == 1).all()  # the row that is not there
+    assert (right.get_images()[0].get_array()[:4, :4] == 0.5).all()
+
+
+def test_a_table_of_nothing_yet_is_drawn():
+    figure = image_table({"a": {}, "b": {}}, {"samples": 4})
+    texts = [t.get_text() for t in figure.axes[0].texts]
+    assert texts == ["a", "not recorded", "b", "not recorded"]
+
+
+def test_a_table_refuses_what_does_not_fit():
+    x = torch.zeros(5, 1, 4, 4)
+    with pytest.raises(ValueError, match="'a' has 5 images of 'samples', 6 are to be shown"):
+        image_table({"a": {"samples": x}}, {"samples": 6})
+    with pytest.raises(ValueError, match="one shape"):
+        image_table({"a": {"s": x}, "b": {"s": torch.zeros(5, 1, 6, 6)}}, {"s": 5})
+    with pytest.raises(ValueError, match="at least one row"):
+        image_table({}, {"samples": 1})
 
 
 @pytest.mark.parametrize(

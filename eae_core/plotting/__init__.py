@@ -4,7 +4,7 @@ Call `use_book_style` once, in a chapter's imports cell. Everything else takes p
 axes, so that a figure stays ordinary matplotlib code with a few shared pieces.
 """
 
-from .images import image_grid, image_panels, image_rows
+from .images import image_grid, image_panels, image_rows, image_table
 from .lines import band, label_lines, truth_line
 from .style import COLORS, CYCLE, use_book_style
 
@@ -15,6 +15,7 @@ __all__ = [
     "image_grid",
     "image_panels",
     "image_rows",
+    "image_table",
     "label_lines",
     "truth_line",
     "use_book_style",

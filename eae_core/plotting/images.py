@@ -1,4 +1,4 @@
-"""Pictures of images: one grid, several grids side by side, rows with names."""
+"""Pictures of images: one grid, several grids side by side, rows and tables with names."""
 
 import math
 from collections.abc import Mapping
@@ -120,6 +120,82 @@ def image_rows(rows: Mapping[str, Images]) -> Figure:
             -0.01, 0.5, name, transform=ax.transAxes, ha="right", va="center", fontsize="medium"
         )
     return figure
+
+
+def image_table(
+    rows: Mapping[str, Mapping[str, Images]],
+    columns: Mapping[str, int],
+    *,
+    missing: str = "not recorded",
+) -> Figure:
+    """Draw a row for each name and a block of images for each heading, side by side.
+
+    For comparing models of which not all have everything: a block that is not there stays white
+    and says so.
+
+    Args:
+        rows: name of each row -> heading -> images N x C x H x W, all of one C x H x W.
+        columns: heading of each block -> how many of its images are shown, N or fewer.
+        missing: what stands in a block that a row has not.
+
+    Returns:
+        The new figure, with one axes for each heading.
+
+    Raises:
+        ValueError: no rows or no headings, fewer images than are to be shown, or of another shape.
+
+    Example:
+        >>> x = torch.rand(8, 1, 32, 32)
+        >>> figure = image_table({"a": {"samples": x, "paths": x}, "b": {"samples": x}},
+        ...                      {"samples": 4, "paths": 8})
+        >>> [text.get_text() for text in figure.axes[1].texts]
+        ['not recorded']
+        >>> plt.close("all")
+    """
+    if not rows or not columns:
+        raise ValueError("image_table needs at least one row and one heading")
+    blocks = {
+        (name, heading): _block(row[heading], count, name, heading)
+        for name, row in rows.items()
+        for heading, count in columns.items()
+        if heading in row
+    }
+    shapes = {block.shape[1:] for block in blocks.values()} or {(32, 32, 3)}
+    if len(shapes) > 1:
+        raise ValueError(f"images of one table must have one shape, got {sorted(shapes)}")
+    shape = shapes.pop()
+    width = 1.2 * plt.rcParams["figure.figsize"][0]
+    side = (width - 1.1) / sum(columns.values())  # inches; 1.1 are left for the names
+    figure, axes = plt.subplots(
+        1,
+        len(columns),
+        figsize=(width, side * len(rows) * shape[0] / shape[1] + 0.3),
+        width_ratios=list(columns.values()),
+        squeeze=False,
+    )
+    for ax, (heading, count) in zip(axes[0], columns.items(), strict=True):
+        blank = np.ones((count, *shape))
+        ax.imshow(_tile(np.concatenate([blocks.get((n, heading), blank) for n in rows]), count))
+        ax.set_axis_off()
+        ax.set_title(heading, fontsize="small")
+        for number, name in enumerate(rows):
+            height = 1 - (number + 0.5) / len(rows)
+            style = {"transform": ax.transAxes, "va": "center", "fontsize": "small"}
+            if ax is axes[0, 0]:
+                ax.text(-0.02, height, name, ha="right", **style)
+            if (name, heading) not in blocks:
+                ax.text(0.5, height, missing, ha="center", color="#5B5B5B", **style)
+    return figure
+
+
+def _block(images: Images, count: int, name: str, heading: str) -> np.ndarray:
+    """The first images of a block of a table."""
+    block = _as_channels_last(images)
+    if not 1 <= count <= len(block):
+        raise ValueError(
+            f"{name!r} has {len(block)} images of {heading!r}, {count} are to be shown"
+        )
+    return block[:count]
 
 
 def _as_channels_last(images: Images) -> np.ndarray:
