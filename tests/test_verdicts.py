@@ -1,0 +1,111 @@
+"""The page of verdicts names every claim once, and nothing that is not there."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
+GROUPS = {"M": 6, "E": 4, "B": 5, "T": 6, "R": 3, "S": 5}
+CLAIMS = [f"{group}{i + 1}" for group, count in GROUPS.items() for i in range(count)]
+VERDICTS = {"proved", "holds", "holds within", "refuted", "open"}
+HEADING = re.compile(r"^\(claim-([a-z]\d)\)=\n### ([A-Z]\d): (\S.*)$", re.MULTILINE)
+
+
+def sections():
+    """Text of each claim's section, by its id; a heading that is there twice is an error."""
+    parts = HEADING.split(PAGE)[1:]
+    found = {}
+    for label, claim, body in zip(parts[0::4], parts[1::4], parts[3::4], strict=True):
+        assert label == claim.lower(), f"the label of {claim} is claim-{label}"
+        assert claim not in found, f"{claim} stands there twice"
+        found[claim] = body
+    return found
+
+
+SECTIONS = sections()
+
+
+def entry(claim, name):
+    """The text behind "- **Name:**" in the section of a claim, or None."""
+    found = re.findall(rf"^- \*\*{name}:\*\* (\S.*)$", SECTIONS[claim], re.MULTILINE)
+    assert len(found) <= 1, f"{claim} has {len(found)} entries {name}"
+    return found[0] if found else None
+
+
+def book_sources():
+    """Text of every page of the book: prose, and the markdown and figure names of chapters."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    chapters = [each["file"] for part in toc["parts"] for each in part["chapters"]]
+    for name in [toc["root"], *chapters]:
+        page, notebook = ROOT / f"{name}.md", ROOT / f"{name}.ipynb"
+        if page.exists():
+            yield page.read_text(encoding="utf-8")
+        elif notebook.exists():
+            for cell in nbformat.read(notebook, as_version=4).cells:
+                yield cell.source if cell.cell_type == "markdown" else ""
+                figure = cell.metadata.get("mystnb", {}).get("figure")
+                yield f"({figure['name']})=" if figure else ""
+
+
+def labels(text):
+    """Labels that MyST, sphinx-proof, sphinx-exercise and equations define in a text."""
+    found = re.findall(r"^\(([a-z0-9-]+)\)=", text, re.MULTILINE)
+    found += re.findall(r"^:(?:label|name): ([a-z0-9-]+)", text, re.MULTILINE)
+    return {*found, *re.findall(r"\$\$ \(([a-z0-9-]+)\)", text)}
+
+
+def test_there_are_29_claims_and_each_stands_there_once():
+    assert len(CLAIMS) == 29
+    assert list(SECTIONS) == CLAIMS
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_has_a_verdict_a_source_and_what_carries_it(claim):
+    verdict = entry(claim, "Verdict")
+    assert verdict in VERDICTS
+    assert "{cite}" in entry(claim, "Source")
+    if verdict == "open":
+        assert entry(claim, "Missing"), "an open claim says what is missing"
+    else:
+        assert entry(claim, "Bounds"), "a verdict says how far it reaches"
+        assert re.search(r"\{(prf:ref|numref|ref)\}`", entry(claim, "Section"))
+        assert entry(claim, "Missing") is None
+    if verdict == "proved":
+        assert "{prf:ref}" in entry(claim, "Section"), "a proof has a number"
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_table_at_the_top_says_the_same(claim):
+    rows = re.findall(rf"^\| {{ref}}`{claim} <claim-{claim.lower()}>` .* \| (.*) \|$", PAGE, re.M)
+    assert rows == [entry(claim, "Verdict")]
+
+
+def test_every_label_that_is_linked_to_exists():
+    defined = set().union(*map(labels, book_sources()))
+    linked = re.findall(r"\{(?:prf:ref|numref|ref|eq)\}`(?:[^`<]*<)?([^`>]+)>?`", PAGE)
+    assert len(linked) > 60
+    assert sorted(set(linked) - defined) == []
+
+
+def test_every_work_that_is_cited_is_in_the_bibliography():
+    known = re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), re.M)
+    cited = {key for keys in re.findall(r"\{cite\}`([^`]+)`", PAGE) for key in keys.split(",")}
+    assert cited
+    assert cited <= set(known)
+
+
+def test_every_folder_of_records_that_is_named_holds_records():
+    folders = set(re.findall(r"`(data/results/[^`]*)`", PAGE))
+    assert folders
+    for folder in folders:
+        assert folder.endswith("/")
+        assert list((ROOT / folder).glob("*.json")), folder
+
+
+def test_a_label_that_is_not_there_would_be_found():
+    text = "(a-b)=\n# T\n\n:label: thm-x\n\n$$\nx\n$$ (eq-y)\n"
+    assert labels(text) == {"a-b", "thm-x", "eq-y"}
