@@ -21,8 +21,8 @@ _NULL_POINTS = 300  # in a simulated sample
 def sliced_wasserstein(z: Tensor, *, projections: int = PROJECTIONS, seed: int = 0) -> float:
     r"""Sliced 2-Wasserstein distance of a sample to N(0, I), in units of a standard deviation.
 
-    .. math:: D^2 = \frac1P \sum_{p=1}^P W_2^2(\theta_p^T z, \mathcal N(0, 1)), \qquad
-              W_2^2(y, \mathcal N(0, 1)) = \frac1n \sum_i y_i^2 - 2 \sum_i m_i\, y_{(i)} + 1
+    .. math:: D^2 &= \frac1P \sum_{p=1}^P W_2^2(\theta_p^T z, \mathcal N(0, 1)), \\
+              W_2^2(y, \mathcal N(0, 1)) &= \frac1n \sum_i y_i^2 - 2 \sum_i m_i\, y_{(i)} + 1
 
     with :math:`\theta_p` random unit vectors, :math:`y_{(1)} \le \dots \le y_{(n)}` and
 

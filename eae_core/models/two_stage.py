@@ -96,9 +96,9 @@ class TwoStageVAE(Autoencoder):
     r"""Two-stage VAE of Dai and Wipf (2019): images from codes, and codes from N(0, I).
 
     .. math::
-        \mathcal L_1 = \frac1n \sum_i \Bigl( \frac{\lVert x_i - D(z_i) \rVert^2}{2 \gamma^2}
-        + m \log \gamma + \frac m2 \log 2 \pi
-        + \mathrm{KL}\bigl(q(z | x_i), N(0, I)\bigr) \Bigr), \qquad z_i \sim q(z | x_i)
+        \mathcal L_1 = \frac1n \sum_i \Bigl( & \frac{\lVert x_i - D(z_i) \rVert^2}{2 \gamma^2}
+        + m \log \gamma + \frac m2 \log 2 \pi \\
+        & + \mathrm{KL}\bigl(q(z | x_i), N(0, I)\bigr) \Bigr), \qquad z_i \sim q(z | x_i)
 
     for images of m pixels and channels, in nats, with one learned gamma; then, with that stage
     frozen, the same objective for the codes :math:`z_i \sim q(z | x_i)` with a second VAE, of the

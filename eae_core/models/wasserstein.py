@@ -85,13 +85,13 @@ class WAE(Autoencoder):
 
     .. math::
         \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2
-        + \lambda \, \widehat{\mathrm{MMD}}^2(z_1, \dots, z_n; p_1, \dots, p_n),
-        \qquad z_i = E(x_i), \; p_i \sim N(0, I)
+        + \lambda \, \widehat{\mathrm{MMD}}^2(z_1, \dots, z_n; p_1, \dots, p_n)
 
-    with :func:`~eae_core.models.imq_mmd` and fresh p for every batch, from torch's global
-    generator. The official code weighs the summed error by 0.05; RAE's code has the mean over
-    pixels and channels for MNIST and CIFAR-10, and the official form for CelebA, where alone it
-    adds noise to the encoder's input. pythae's discrepancy is, up to a constant, n times as large.
+    where :math:`z_i = E(x_i)` and :math:`p_i \sim N(0, I)`, with
+    :func:`~eae_core.models.imq_mmd` and fresh p for every batch, from torch's global generator. The
+    official code weighs the summed error by 0.05; RAE's code has the mean over pixels and channels
+    for MNIST and CIFAR-10, and the official form for CelebA, where alone it adds noise to the
+    encoder's input. pythae's discrepancy is, up to a constant, n times as large.
 
     Source:
         Tolstikhin et al. (2018).
