@@ -38,6 +38,11 @@ def _in_batches(
     return torch.cat(parts)
 
 
+def _taken(images: ImageSet, rows: Tensor) -> Tensor:
+    """Images at rows, on the device of rows, wherever the set lies."""
+    return images.batch(rows.to(images.images.device)).to(rows.device)
+
+
 def encode_images(model: Autoencoder, images: ImageSet, *, batch_size: int = 500) -> Tensor:
     """Codes z (n, d) of a data set, with the running moments of training.
 
@@ -49,7 +54,11 @@ def encode_images(model: Autoencoder, images: ImageSet, *, batch_size: int = 500
         torch.Size([10, 3])
     """
     index = torch.arange(len(images), device=images.images.device)
-    return _in_batches(model, lambda rows: model.encode(images.batch(rows)), index, batch_size)
+
+    def encoded(rows: Tensor) -> Tensor:
+        return model.encode(_taken(images, rows))
+
+    return _in_batches(model, encoded, index, batch_size)
 
 
 def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Tensor:
@@ -82,7 +91,7 @@ def reconstruction_error(model: Autoencoder, images: ImageSet, *, batch_size: in
     """Squared error summed over pixels and channels, averaged over the data set."""
 
     def errors(rows: Tensor) -> Tensor:
-        x = images.batch(rows)
+        x = _taken(images, rows)
         squares: Tensor = (x - model(x)).square()
         return squares.flatten(1).sum(1)
 
