@@ -97,8 +97,13 @@ def open_page(address):
         def visit(page, scheme="light"):
             """The tab, and all that went wrong in it: errors, missing files, foreign requests."""
             tab, wrong = windows[scheme].new_page(), []
-            loud = ("error", "warning")
-            tab.on("console", lambda line: wrong.append(line.text) if line.type in loud else None)
+
+            def heard(line):
+                # Browsers ask for /favicon.ico by themselves where a page names no icon in time.
+                if line.type in ("error", "warning") and not line.location["url"].endswith(".ico"):
+                    wrong.append(line.text)
+
+            tab.on("console", heard)
             tab.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
             tab.on("response", lambda r: None if r.ok else wrong.append(f"{r.status}: {r.url}"))
             tab.on(
