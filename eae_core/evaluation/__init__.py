@@ -47,6 +47,7 @@ from eae_core.evaluation.marginals import (
 )
 from eae_core.evaluation.nulls import Band
 from eae_core.evaluation.published import PublishedScore, published_scores
+from eae_core.evaluation.published_entropies import PublishedEntropy, published_entropies
 from eae_core.evaluation.ranking import Rank, rank_models
 from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.evaluation.scores import Scores, score_model
@@ -66,6 +67,7 @@ __all__ = [
     "KernelDistance",
     "LinearCode",
     "PrecisionRecall",
+    "PublishedEntropy",
     "PublishedScore",
     "Quantiles",
     "Rank",
@@ -93,6 +95,7 @@ __all__ = [
     "norm_distance",
     "normal_quantiles",
     "precision_recall",
+    "published_entropies",
     "published_scores",
     "rank_models",
     "reconstruct",
