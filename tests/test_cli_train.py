@@ -86,6 +86,8 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--model", "vae", "--mmd-weight", "1"], "the model vae has no --mmd-weight"),
         (["--model", "cv_vae", "--sigma", "0"], "sigma must be finite and above 0"),
         (["--learning-rate-decay", "2"], "learning_rate_decay must be above 0 and at most 1"),
+        (["--score", "--judges", "cifar10"], "cifar10 is for colour images, digits is grey"),
+        (["--score", "--dataset", "faces64", "--judges", "classifier"], "for faces64 take cifar10"),
         (["--resume"], "name it with --output"),
     ],
 )

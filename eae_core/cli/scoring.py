@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from eae_core.evaluation import FeatureExtractor, Scores
     from eae_core.models import Autoencoder
 
-JUDGES = ("classifier", "inception")
+JUDGES = ("classifier", "cifar10", "inception")
 TEST, HELD_OUT = "test", "held-out"
 HELD_OUT_MOST = 10_000  # images
 SHEET = "sheet"
@@ -37,8 +37,9 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=JUDGES,
         metavar="NAME",
-        help="classifier (trained on the data set's labels) and inception (768 features; slow on a "
-        "CPU); default: classifier where images are 32 x 32 and have labels, else inception",
+        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
+        "colour images without labels) and inception (768 features; slow on a CPU); default: "
+        "classifier where images are 32 x 32 and have labels, else inception",
     )
     add(
         "--judge-on",
@@ -94,6 +95,26 @@ def judged_images(arguments: argparse.Namespace) -> ImageSet:
         )
     labels = None if images.labels is None else images.labels[rest]
     return dataclasses.replace(images, split=HELD_OUT, images=images.images[rest], labels=labels)
+
+
+def check_judges(arguments: argparse.Namespace, images: ImageSet) -> None:
+    """Refuse judges that cannot judge these images.
+
+    Raises:
+        UsageError: CIFAR-10's classifier for grey images, a classifier of images without labels.
+    """
+    judges = (arguments.judges or []) if arguments.score else []
+    if "cifar10" in judges and images.image_shape[0] != 3:
+        raise UsageError(f"--judges cifar10 is for colour images, {images.name} is grey")
+    if "classifier" in judges and not _has_classifier(images):
+        raise UsageError(
+            f"--judges classifier needs labelled images of 32 x 32: for {images.name} take cifar10 "
+            "(colour images) or inception"
+        )
+
+
+def _has_classifier(images: ImageSet) -> bool:
+    return images.labels is not None and images.image_shape[1:] == (32, 32)
 
 
 def score(
@@ -154,13 +175,15 @@ def score_lines(scores: Scores) -> str:
 
 
 def _extractors(arguments: argparse.Namespace, train: ImageSet) -> Sequence[FeatureExtractor]:
-    from eae_core.evaluation import classifier_features, inception_features
+    from eae_core.data import load_images
+    from eae_core.evaluation import borrowed_features, classifier_features, inception_features
 
-    small = train.labels is not None and train.image_shape[1:] == (32, 32)
-    judges = arguments.judges or ["classifier" if small else "inception"]
+    judges = arguments.judges or ["classifier" if _has_classifier(train) else "inception"]
     found: list[FeatureExtractor] = []
     if "classifier" in judges:
         found.append(classifier_features(train, device=arguments.device))
+    if "cifar10" in judges:
+        found.append(borrowed_features(load_images("cifar10"), device=arguments.device))
     if "inception" in judges:
         found.append(inception_features(device=arguments.device))
     return found

@@ -24,6 +24,7 @@ SAMPLES = "samples.png"
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
     from eae_core.cli.scoring import (
+        check_judges,
         check_score_words,
         judged_images,
         score_lines,
@@ -34,6 +35,7 @@ def train(arguments: argparse.Namespace) -> int:
     check_score_words(arguments)
     try:
         model, images, options = _prepare(arguments)
+        check_judges(arguments, images)
         judged = judged_images(arguments)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error

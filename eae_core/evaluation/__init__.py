@@ -17,8 +17,10 @@ from eae_core.evaluation.densities import (
 )
 from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.extractors import (
+    BorrowedFeatures,
     ClassifierFeatures,
     FeatureExtractor,
+    borrowed_features,
     classifier_features,
     extract_features,
 )
@@ -56,6 +58,7 @@ from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_ba
 __all__ = [
     "DENSITIES",
     "Band",
+    "BorrowedFeatures",
     "ClassifierFeatures",
     "DegenerateCodesError",
     "Density",
@@ -75,6 +78,7 @@ __all__ = [
     "Scores",
     "axis_distances",
     "axis_threshold",
+    "borrowed_features",
     "classifier_features",
     "codes_needed",
     "decode_codes",

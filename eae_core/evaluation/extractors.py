@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from eae_core.data import ImageSet, data_root
 from eae_core.data.images import fingerprint
@@ -101,6 +103,68 @@ def classifier_features(
     net = FeatureNet(images.image_shape[0], len(weights["head.bias"]))
     net.load_state_dict(weights)
     return ClassifierFeatures(net.to(device).eval())
+
+
+@dataclass(frozen=True, eq=False)
+class BorrowedFeatures:
+    """A classifier of one data set as the judge of another, see :func:`borrowed_features`."""
+
+    classifier: ClassifierFeatures
+    lender: str  #: the data set that it was trained on
+
+    @property
+    def name(self) -> str:
+        """By the data set that the classifier was trained on, such as "FD-cifar10"."""
+        return f"FD-{self.lender}"
+
+    @cached_property
+    def checksum(self) -> str:
+        """The sha256 of the classifier's weights and of how images are fed in."""
+        text = f"{self.classifier.checksum} antialiased bilinear 32"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, 64) on the CPU of images x (n, c, h, w) in [0, 1], shrunk to 32 x 32."""
+        channels = self.classifier.net.channels
+        if x.ndim != 4 or x.shape[1] != channels:
+            raise ValueError(
+                f"{self.name} judges images n x {channels} x h x w, got shape {tuple(x.shape)}"
+            )
+        small = F.interpolate(x.float(), (32, 32), mode="bilinear", antialias=True)
+        return self.classifier.features(small)
+
+
+def borrowed_features(
+    lender: ImageSet,
+    *,
+    epochs: int = 3,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    root: str | Path | None = None,
+) -> BorrowedFeatures:
+    """The features of another data set's classifier, for images that have no labels of their own.
+
+    A thousand images take a second, where Inception takes two minutes on a CPU. Like Inception's,
+    the features are those of a network that never saw such images, and they see no more than
+    32 x 32 pixels: fine detail is not judged.
+
+    Args:
+        lender: a labelled training set of 32 x 32 images with as many channels as those to judge.
+        epochs: as in :func:`classifier_features`, and so are all others.
+
+    Raises:
+        ValueError: no labels, or images of another size.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.data import load_images
+        >>> shapes, faces = load_images("shapes32", limit=200), load_images("faces64", limit=5)
+        >>> judge = borrowed_features(shapes, epochs=1, root=tempfile.mkdtemp())
+        >>> judge.name, judge.features(faces.batch(slice(None))).shape
+        ('FD-shapes32', torch.Size([5, 64]))
+    """
+    classifier = classifier_features(lender, epochs=epochs, seed=seed, device=device, root=root)
+    return BorrowedFeatures(classifier, lender.name)
 
 
 def extract_features(

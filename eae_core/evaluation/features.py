@@ -26,6 +26,7 @@ class FeatureNet(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
+        self.channels = channels
         self.body = nn.Sequential(
             *self._block(channels, 16),
             *self._block(16, 32),
