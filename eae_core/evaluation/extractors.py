@@ -150,7 +150,10 @@ def borrowed_features(
 
     Args:
         lender: a labelled training set of 32 x 32 images with as many channels as those to judge.
-        epochs: as in :func:`classifier_features`, and so are all others.
+        epochs: of its training.
+        seed: of its weights and of the order.
+        device: as in :func:`classifier_features`.
+        root: the data folder; by default :func:`eae_core.data.data_root`.
 
     Raises:
         ValueError: no labels, or images of another size.
