@@ -3,6 +3,7 @@
 from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info
 from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
 from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
+from eae_core.data.unpadded import unpadded_images
 
 __all__ = [
     "DATASETS",
@@ -15,5 +16,6 @@ __all__ = [
     "load_images",
     "prepare",
     "seal",
+    "unpadded_images",
     "verify",
 ]
