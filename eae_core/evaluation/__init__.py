@@ -15,6 +15,7 @@ from eae_core.evaluation.densities import (
     codes_needed,
     fit_density,
 )
+from eae_core.evaluation.encoder_bounds import EncoderBound, fit_encoder_bound
 from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.extractors import (
     BorrowedFeatures,
@@ -48,6 +49,8 @@ from eae_core.evaluation.marginals import (
     normal_quantiles,
 )
 from eae_core.evaluation.nulls import Band
+from eae_core.evaluation.posterior_bounds import PosteriorBounds, posterior_bounds
+from eae_core.evaluation.posterior_encoder import EncoderOptions
 from eae_core.evaluation.published import PublishedScore, published_scores
 from eae_core.evaluation.published_entropies import PublishedEntropy, published_entropies
 from eae_core.evaluation.ranking import Rank, rank_models
@@ -62,6 +65,8 @@ __all__ = [
     "ClassifierFeatures",
     "DegenerateCodesError",
     "Density",
+    "EncoderBound",
+    "EncoderOptions",
     "FeatureExtractor",
     "FeatureNet",
     "FeatureStatistics",
@@ -69,6 +74,7 @@ __all__ = [
     "InceptionFeatures",
     "KernelDistance",
     "LinearCode",
+    "PosteriorBounds",
     "PrecisionRecall",
     "PublishedEntropy",
     "PublishedScore",
@@ -88,6 +94,7 @@ __all__ = [
     "energy_distance",
     "extract_features",
     "fit_density",
+    "fit_encoder_bound",
     "fit_linear_code",
     "frechet_distance",
     "frechet_distance_of_statistics",
@@ -98,6 +105,7 @@ __all__ = [
     "norm_band",
     "norm_distance",
     "normal_quantiles",
+    "posterior_bounds",
     "precision_recall",
     "published_entropies",
     "published_scores",
