@@ -7,10 +7,10 @@ that could run when it is opened.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,12 +19,22 @@ from torch import Tensor
 
 from eae_core.data import ImageSet
 from eae_core.files import replacing
-from eae_core.models import Autoencoder, rebuild_model
-from eae_core.training.options import TrainOptions
+from eae_core.models import (
+    GENERATORS,
+    AdversarialModel,
+    Autoencoder,
+    GeneratorModel,
+    rebuild_generator,
+    rebuild_model,
+)
+from eae_core.training.options import LoopOptions
 
 FORMAT_VERSION = 1
 _HEADER = "eae_core"  # the one key of the file's metadata
 _GROUPS = ("weights", "optimizer", "random", "terms")
+
+Trainable: TypeAlias = Autoencoder | AdversarialModel
+_Model = TypeVar("_Model", bound=Trainable)
 
 
 class CheckpointError(RuntimeError):
@@ -45,7 +55,7 @@ class Checkpoint:
     peak_memory_bytes: int
     term_names: list[str]  #: of the columns of ``terms["rows"]``
     weights: dict[str, Tensor]  #: the model's parameters and running moments
-    optimizer: dict[str, Tensor]  #: ``"<parameter>/<moment>"`` to tensor
+    optimizer: dict[str, Tensor]  #: ``"<optimizer><parameter>/<moment>"`` to tensor
     random: dict[str, Tensor]  #: generator states, by device type
     terms: dict[str, Tensor]  #: ``"rows"``: (step, terms), of the epoch under way
 
@@ -70,12 +80,19 @@ class Checkpoint:
 
 
 def run_identity(
-    model: Autoencoder, images: ImageSet, options: TrainOptions, device: torch.device
+    model: Trainable, images: ImageSet, options: LoopOptions, device: torch.device
 ) -> dict[str, dict[str, Any]]:
     """What makes a run itself: model, options and images, as JSON gives them back."""
+    options = replace(options, device=device.type)
+    written = {
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        # Files of version 0.1.0 do not know it, and are of the same run where it is at its default.
+        if "added_later" not in field.metadata or getattr(options, field.name) != field.default
+    }
     identity = {
         "config": model.config,
-        "options": asdict(replace(options, device=device.type)),
+        "options": written,
         "images": {
             "name": images.name,
             "split": images.split,
@@ -177,12 +194,50 @@ def load_model(path: str | Path) -> Autoencoder:
         2
     """
     checkpoint = read_checkpoint(path)
+    if (name := checkpoint.config.get("name")) in GENERATORS:
+        raise CheckpointError(f"{path} holds the generator {name!r}: read it with load_generator")
+    return _with_weights(path, checkpoint, rebuild_model)
+
+
+def load_generator(path: str | Path) -> GeneratorModel:
+    """The generator of a checkpoint, in evaluation mode, in float32 on the CPU.
+
+    Args:
+        path: what :func:`eae_core.training.fit_adversarial`, or for ``"lee_vae"``
+            :func:`eae_core.training.fit`, was given as ``checkpoint``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CheckpointError: no checkpoint of this package and version, or of something else than a
+            model of :func:`eae_core.models.build_generator`.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.data import unpadded_images
+        >>> from eae_core.models import build_generator
+        >>> from eae_core.training import AdversarialOptions, fit_adversarial
+        >>> model = build_generator("wgan", latent_dim=2, width=1)
+        >>> path = Path(tempfile.mkdtemp()) / "wgan.safetensors"
+        >>> options = AdversarialOptions(epochs=1, batch_size=10, progress=False)
+        >>> images = unpadded_images("digits", limit=20)
+        >>> history = fit_adversarial(model, images, options, checkpoint=path)
+        >>> load_generator(path).name
+        'wgan'
+    """
+    return _with_weights(path, read_checkpoint(path), rebuild_generator)
+
+
+def _with_weights(
+    path: str | Path, checkpoint: Checkpoint, rebuild: Callable[[dict[str, Any]], _Model]
+) -> _Model:
+    """A model built from a checkpoint's config, with its weights, in evaluation mode."""
     try:
-        model = rebuild_model(checkpoint.config)
+        model = rebuild(checkpoint.config)
         model.load_state_dict(checkpoint.weights)
     except (ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds a model that cannot be rebuilt: {error}") from error
-    return model.eval()
+    model.eval()
+    return model
 
 
 def differences(

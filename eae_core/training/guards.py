@@ -72,14 +72,14 @@ class LossLog:
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Note the terms of the next step."""
-        if "loss" not in terms:
-            raise ValueError(f"loss(x) must return a term 'loss', got {', '.join(terms) or 'none'}")
         values = torch.stack([term.detach() for term in terms.values()])
         if not self.done:
             self.names = list(terms)
             self._values = values.new_zeros(self._steps, len(terms), dtype=torch.float64)
         elif self.names != list(terms):
-            raise ValueError(f"loss(x) returned {', '.join(terms)} after {', '.join(self.names)}")
+            raise ValueError(
+                f"the objective returned {', '.join(terms)} after {', '.join(self.names)}"
+            )
         self._values[self.done] = values
         self.done += 1
 
@@ -100,6 +100,19 @@ class LossLog:
             return None
         step = int(bad[0])
         return step + 1, dict(zip(self.names, self.rows[step].tolist(), strict=True))
+
+
+def check_named(terms: dict[str, Tensor], call: str) -> None:
+    """Raise ValueError unless these terms, which a call returned, say what to minimise.
+
+    Example:
+        >>> check_named({"cost": torch.tensor(1.0)}, "loss(x)")
+        Traceback (most recent call last):
+        ...
+        ValueError: loss(x) must return a term 'loss', got cost
+    """
+    if "loss" not in terms:
+        raise ValueError(f"{call} must return a term 'loss', got {', '.join(terms) or 'none'}")
 
 
 @contextmanager

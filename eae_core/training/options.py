@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from eae_core.data import ImageSet
-from eae_core.models import Autoencoder
+from eae_core.models import AdversarialModel, Autoencoder
+from eae_core.models.autoencoders import ADDED_LATER
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class LoopOptions:
+    """What every loop is told: shuffled batches, the last incomplete one of an epoch left out.
+
+    Raises:
+        ValueError: an impossible option.
+    """
+
+    epochs: int
+    batch_size: int = 100
+    seed: int = 0  #: of the order of the images and of the model's random draws
+    device: str = "auto"  #: see :func:`eae_core.hardware.resolve_device`
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"  #: weights are float32 in both
+    channels_last: bool = False  #: memory layout, which many GPUs prefer under bf16
+    progress: bool = True  #: a bar on stderr
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+        if self.precision not in ("32-true", "bf16-mixed"):
+            raise ValueError(f"precision must be 32-true or bf16-mixed, got {self.precision!r}")
+
+    def check_adam(self, *rates: str) -> None:
+        """Raise ValueError unless these learning rates and ``beta1`` are possible."""
+        for name in rates:
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        beta1 = getattr(self, "beta1", 0.0)
+        if not 0 <= beta1 < 1:
+            raise ValueError(f"beta1 must be at least 0 and below 1, got {beta1}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(LoopOptions):
     """How to train: Adam on shuffled batches, the last incomplete batch of an epoch left out.
 
     Raises:
@@ -24,30 +59,45 @@ class TrainOptions:
         ValueError: epochs must be an integer of at least 1, got 0
     """
 
-    epochs: int
-    batch_size: int = 100
     learning_rate: float = 1e-3  #: Adam's, in the first epoch
     learning_rate_decay: float = 1.0  #: factor from one epoch to the next
-    seed: int = 0  #: of the order of the images and of the model's random draws
-    device: str = "auto"  #: see :func:`eae_core.hardware.resolve_device`
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"  #: weights are float32 in both
-    channels_last: bool = False  #: memory layout, which many GPUs prefer under bf16
+    beta1: float = field(default=0.9, metadata=ADDED_LATER)  #: Adam's memory of gradients
     compile: bool = False  #: torch.compile the loss: a minute first, faster steps afterwards
-    progress: bool = True  #: a bar on stderr
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
+        super().__post_init__()
+        self.check_adam("learning_rate")
         if not 0 < self.learning_rate_decay <= 1:
             raise ValueError(
                 f"learning_rate_decay must be above 0 and at most 1, got {self.learning_rate_decay}"
             )
-        if self.precision not in ("32-true", "bf16-mixed"):
-            raise ValueError(f"precision must be 32-true or bf16-mixed, got {self.precision!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialOptions(LoopOptions):
+    """How to train two networks against each other: Adam for each, with rates of their own.
+
+    The defaults are Lee's. There is no ``compile``: a slope penalty needs second derivatives, which
+    torch.compile does not give.
+
+    Raises:
+        ValueError: an impossible option.
+
+    Example:
+        >>> AdversarialOptions(epochs=1, beta1=1.0)
+        Traceback (most recent call last):
+        ...
+        ValueError: beta1 must be at least 0 and below 1, got 1.0
+    """
+
+    batch_size: int = 64
+    generator_learning_rate: float = 1e-3
+    critic_learning_rate: float = 2e-4
+    beta1: float = 0.5  #: Adam's memory of gradients, for both
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_adam("generator_learning_rate", "critic_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -75,7 +125,9 @@ class History:
         return [epoch[term] for epoch in self.epochs]
 
 
-def check_sizes(model: Autoencoder, images: ImageSet, options: TrainOptions) -> None:
+def check_sizes(
+    model: Autoencoder | AdversarialModel, images: ImageSet, options: LoopOptions
+) -> None:
     """Raise if model, images and batch size do not fit together.
 
     Raises:
