@@ -1,17 +1,21 @@
-"""Images per second of the fit loop, beside a plain DataLoader loop with the same network.
+"""Images per second of the fit loop, beside other loops with the same network.
 
-    python benchmarks/training_loop.py --width 4 --write
+    python benchmarks/training_loop.py --dataset mnist --images 2000 --width 4 --write
 
-Both train the same EAE on the same images with Adam in the same process, one after the other and
-several times over, so that whatever else the machine does hits both. The plain loop is what
+All train the same autoencoder on the same images with Adam in the same process, one after the other
+and several times over, so that whatever else the machine does hits all. The plain loop is what
 tutorials show: a data set that turns one image at a time into floats, a DataLoader that collates
-them, with and without worker processes. The fit loop does more in its time: it checks every step
-for a loss that is no number, and keeps the means of all terms.
+them, with and without worker processes. Where pythae is installed, its BaseTrainer takes part, with
+its own autoencoder around the same encoder and decoder. The fit loop does more in its time: it
+checks every step for a loss that is no number, and keeps the means of all terms.
 """
 
 import argparse
+import logging
 import statistics
+import tempfile
 import time
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -65,6 +69,58 @@ def fit_loop(model: Autoencoder, images: ImageSet, batch_size: int, device: torc
     return fit(model, images, options).images_per_second
 
 
+def pythae_loop(
+    model: Autoencoder, images: ImageSet, batch_size: int, device: torch.device
+) -> float:
+    """Images per second of one epoch of pythae's BaseTrainer."""
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import AE, AEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    logging.getLogger("pythae").setLevel(logging.ERROR)
+
+    class Encoder(BaseEncoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = model.encoder
+            self.latent_dim = model.latent_dim
+
+        def forward(self, x: Tensor) -> ModelOutput:
+            return ModelOutput(embedding=self.net(x))
+
+    class Decoder(BaseDecoder):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = model.decoder
+
+        def forward(self, z: Tensor) -> ModelOutput:
+            return ModelOutput(reconstruction=self.net(z))
+
+    config = AEConfig(input_dim=images.image_shape, latent_dim=model.latent_dim)
+    whole = len(images) // batch_size * batch_size  # its loader keeps a last, smaller batch
+    data = BaseDataset(images.images[:whole].float() / 255, torch.zeros(whole))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = BaseTrainer(
+            model=AE(config, encoder=Encoder(), decoder=Decoder()),
+            train_dataset=data,
+            training_config=BaseTrainerConfig(
+                output_dir=folder,
+                num_epochs=1,
+                learning_rate=1e-3,
+                per_device_train_batch_size=batch_size,
+                no_cuda=device.type == "cpu",
+            ),
+        )
+        trainer.prepare_training()
+        started = time.perf_counter()
+        trainer.train_step(epoch=1)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return whole / (time.perf_counter() - started)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -84,7 +140,7 @@ def main() -> None:
 
     def fresh() -> Autoencoder:
         torch.manual_seed(0)
-        return build_model("eae", images.image_shape, args.latent_dim, width=args.width)
+        return build_model("ae", images.image_shape, args.latent_dim, width=args.width)
 
     def plain(workers: int) -> float:
         return plain_loop(fresh(), images, args.batch_size, device, workers)
@@ -94,6 +150,8 @@ def main() -> None:
         "DataLoader, no worker": lambda: plain(0),
         f"DataLoader, {args.workers} workers": lambda: plain(args.workers),
     }
+    if find_spec("pythae"):
+        contenders["pythae"] = lambda: pythae_loop(fresh(), images, args.batch_size, device)
     started = time.perf_counter()
     speeds: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(args.repeats + 1):
