@@ -49,7 +49,11 @@ from eae_core.evaluation.marginals import (
     normal_quantiles,
 )
 from eae_core.evaluation.nulls import Band
-from eae_core.evaluation.posterior_bounds import PosteriorBounds, posterior_bounds
+from eae_core.evaluation.posterior_bounds import (
+    PosteriorBounds,
+    SampledBound,
+    posterior_bounds,
+)
 from eae_core.evaluation.posterior_encoder import EncoderOptions
 from eae_core.evaluation.published import PublishedScore, published_scores
 from eae_core.evaluation.published_entropies import PublishedEntropy, published_entropies
@@ -81,6 +85,7 @@ __all__ = [
     "Quantiles",
     "Rank",
     "Reference",
+    "SampledBound",
     "Scores",
     "axis_distances",
     "axis_threshold",

@@ -8,13 +8,18 @@ For images x = d(z_0) and :math:`q(z \mid x) = N(z_0, s^2 S)` the bound of
 
 It is convex in S, and each family of S has its optimum in closed form. So a fitted encoder's bound
 splits into what its family cannot do and what its fit did not reach.
+
+The second order is not always enough. Where M has eigenvalues near s^2 the best S reaches as far as
+the prior, across a decoder that is not linear over such a distance. Damping,
+:math:`S = (J^\top J + c^2 I)^{-1}` with c > s, keeps it near; with codes drawn from it and decoded
+that is a bound with no approximation in it.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +29,16 @@ from tqdm import tqdm
 from eae_core.entropy.law import whole
 
 LOG_TWO_PI = math.log(2 * math.pi)
+DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # candidates for c; s where they are below it
+
+
+@dataclass(frozen=True)
+class SampledBound:
+    """A bound in nats from codes drawn from :math:`N(z_0, s^2 (J^T J + c^2 I)^{-1})`."""
+
+    damping: float  #: c
+    bound: float
+    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -38,11 +53,15 @@ class PosteriorBounds:
     diagonal: float  #: a diagonal covariance for each image
     constant_full: float  #: one full covariance for all images
     constant_diagonal: float  #: one diagonal covariance for all images
-    sampled: float  #: the best full covariance with codes drawn from it: no linearisation
     standard_error: float  #: of ``full``
-    sampled_standard_error: float  #: of ``sampled``
+    sampled: tuple[SampledBound, ...]  #: one for each damping, with no linearisation
     samples: int
     scale: float
+
+    @property
+    def tightest(self) -> SampledBound:
+        """The smallest of the sampled bounds."""
+        return min(self.sampled, key=lambda found: found.bound)
 
 
 def posterior_bounds(
@@ -51,6 +70,7 @@ def posterior_bounds(
     *,
     samples: int = 500,
     scale: float = 1e-4,
+    dampings: Sequence[float] = DAMPINGS,
     batch_size: int = 100,
     seed: int = 0,
     device: str | torch.device = "cpu",
@@ -69,8 +89,9 @@ def posterior_bounds(
     inequality and 0 only where the columns of the Jacobian are orthogonal. The two constant ones
     are measured on the codes that they are fitted to, so they lean to the low side.
 
-    ``sampled`` draws :math:`z \sim N(z_0, s^2 M^{-1})` and decodes it. It is a bound whatever the
-    decoder, and it lies at ``full`` where the decoder is linear over the width of the posterior.
+    ``sampled`` draws :math:`z \sim N(z_0, s^2 (J^\top J + c^2 I)^{-1})` and decodes it. It is a
+    bound whatever the decoder and c. At c = s it lies at ``full`` where the decoder is linear over
+    the width of the posterior; elsewhere a few images can raise it without limit.
 
     Args:
         decode: codes (n, d) to images (n, ...), each image from its own code: a network in
@@ -78,6 +99,7 @@ def posterior_bounds(
         latent_dim: d.
         samples: codes from N(0, I), at least 2.
         scale: s, the standard deviation of the pixels' noise.
+        dampings: values of c; any below s stands for s itself.
         batch_size: codes at a time.
         seed: of the codes; the same on every device.
         device: where ``decode`` computes.
@@ -96,64 +118,84 @@ def posterior_bounds(
         True
     """
     check_scale(scale)
-    for name, value, least in (("latent_dim", latent_dim, 1), ("samples", samples, 2)):
-        if whole(name, value) < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+    whole("latent_dim", latent_dim)
+    if whole("samples", samples) < 2:
+        raise ValueError("samples must be at least 2: one value has no spread")
+    cs = sorted({max(float(c), scale) for c in dampings})
     generator = torch.Generator().manual_seed(seed)
-    parts = []
-    sum_of_metrics = torch.zeros(latent_dim, latent_dim, dtype=torch.float64, device=device)
     codes = torch.randn(samples, latent_dim, generator=generator, dtype=torch.float64)
     noise = torch.randn(samples, latent_dim, generator=generator, dtype=torch.float64)
+    identity = torch.eye(latent_dim, dtype=torch.float64, device=device)
+    sum_of_metrics = torch.zeros_like(identity)
+    parts = []
     batches = list(zip(codes.split(batch_size), noise.split(batch_size), strict=True))
     for z, epsilon in tqdm(batches, desc="posteriors", disable=not progress):
         z, epsilon = z.to(device), epsilon.to(device)
-        metric = decoder_metric(decode, z.to(dtype)) + scale**2 * torch.eye(
-            latent_dim, dtype=torch.float64, device=device
-        )
+        metric = decoder_metric(decode, z.to(dtype))
         sum_of_metrics += metric.sum(0)
-        parts.append(_bounds_of_codes(decode, z, epsilon, metric, scale, dtype))
-    full, diagonal, sampled, prior = torch.cat(parts, 1).cpu()  # (samples,) each
-    mean_metric = (sum_of_metrics / samples).cpu()
+        rows = _closed_forms(z, metric + scale**2 * identity)
+        for c in cs:
+            factor = _factor(metric + c**2 * identity)
+            rows.append(_sampled(decode, z, epsilon, factor, scale, dtype))
+        parts.append(torch.stack(rows))
+    prior, full, diagonal, *sampled = torch.cat(parts, 1).cpu()  # (samples,) each
+    mean_metric = (sum_of_metrics / samples + scale**2 * identity).cpu()
+    root = math.sqrt(samples)
     return PosteriorBounds(
         full=float(full.mean()),
         diagonal=float(diagonal.mean()),
         constant_full=float(prior.mean() + 0.5 * torch.logdet(mean_metric)),
         constant_diagonal=float(prior.mean() + 0.5 * mean_metric.diagonal().log().sum()),
-        sampled=float(sampled.mean()),
-        standard_error=float(full.std() / math.sqrt(samples)),
-        sampled_standard_error=float(sampled.std() / math.sqrt(samples)),
+        standard_error=float(full.std() / root),
+        sampled=tuple(
+            SampledBound(c, float(values.mean()), float(values.std() / root))
+            for c, values in zip(cs, sampled, strict=True)
+        ),
         samples=samples,
         scale=scale,
     )
 
 
-def _bounds_of_codes(
+def _closed_forms(z: Tensor, metric: Tensor) -> list[Tensor]:
+    """-log p(z), and the bounds of the best full and the best diagonal covariance: (n,) each."""
+    prior = 0.5 * z.shape[1] * LOG_TWO_PI + 0.5 * z.square().sum(1)
+    full = prior + _half_log_det(_factor(metric))
+    return [prior, full, prior + 0.5 * metric.diagonal(dim1=1, dim2=2).log().sum(1)]
+
+
+def _factor(metric: Tensor) -> Tensor:
+    """C lower triangular with M = C C^T, (n, d, d)."""
+    factor, failed = torch.linalg.cholesky_ex(metric)
+    if failed.any():
+        raise ValueError(
+            "J^T J + s^2 I is not positive definite: the decoder gives NaN or infinity, or "
+            "rounding hides s^2; raise the scale"
+        )
+    lower: Tensor = factor
+    return lower
+
+
+def _half_log_det(factor: Tensor) -> Tensor:
+    """Half the logarithm of det C C^T, (n,)."""
+    return factor.diagonal(dim1=1, dim2=2).log().sum(1)
+
+
+def _sampled(
     decode: Callable[[Tensor], Tensor],
     z: Tensor,
     epsilon: Tensor,
-    metric: Tensor,
+    factor: Tensor,
     scale: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """(4, n): full, diagonal, sampled, and minus the log density of each code."""
-    d = z.shape[1]
-    prior = 0.5 * d * LOG_TWO_PI + 0.5 * z.square().sum(1)
-    factor, failed = torch.linalg.cholesky_ex(metric)  # M = C C^T
-    if failed.any():
-        raise ValueError(
-            f"J^T J + s^2 I is not positive definite with scale = {scale:g}: the decoder gives NaN "
-            "or infinity, or rounding hides s^2; raise the scale or decode in float64"
-        )
-    half_log_det = factor.diagonal(dim1=1, dim2=2).log().sum(1)
-    half_log_diagonal = 0.5 * metric.diagonal(dim1=1, dim2=2).log().sum(1)
-    identity = torch.eye(d, dtype=torch.float64, device=z.device).expand_as(metric)
-    inverse = torch.linalg.solve_triangular(factor, identity, upper=False)  # M^-1 = C^-T C^-1
+    """The bound (n,) with one draw from each posterior, whose precision is C C^T / s^2."""
+    identity = torch.eye(z.shape[1], dtype=factor.dtype, device=factor.device)
+    inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
     drawn = z + scale * (inverse.mT @ epsilon[..., None])[..., 0]
     with torch.no_grad():
         misfit = misfit_of(decode(z.to(dtype)), decode(drawn.to(dtype)), scale)
     trace = scale**2 * inverse.square().sum((1, 2))
-    sampled = bound_values(misfit, z, trace, -half_log_det)
-    return torch.stack((prior + half_log_det, prior + half_log_diagonal, sampled, prior))
+    return bound_values(misfit, z, trace, -_half_log_det(factor))
 
 
 def bound_values(misfit: Tensor, mean: Tensor, trace: Tensor, log_det: Tensor) -> Tensor:

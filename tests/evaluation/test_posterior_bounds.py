@@ -48,7 +48,33 @@ def test_a_linear_decoder_has_closed_forms(d, pixels, scale):
     assert found.constant_full == pytest.approx(found.full, abs=1e-9)
     assert found.constant_diagonal == pytest.approx(found.diagonal, abs=1e-9)
     # Without linearisation nothing changes, at any scale.
-    assert found.sampled == pytest.approx(entropy, abs=5 * found.sampled_standard_error)
+    undamped = found.sampled[0]
+    assert undamped.damping == scale
+    assert undamped.bound == pytest.approx(entropy, abs=5 * undamped.standard_error)
+
+
+def test_damping_costs_what_its_closed_form_says():
+    """1/2 tr((A^T A + s^2 I) S) - d/2 - 1/2 log det S more, with S = (A^T A + c^2 I)^-1."""
+    d, scale, c = 3, 1e-3, 2.0
+    matrix, decode = linear(d, 7)
+    entropy, metric = entropy_of(matrix, scale)
+    found = posterior_bounds(
+        decode, d, scale=scale, dampings=[c], samples=4000, dtype=torch.float64
+    ).tightest
+    covariance = (metric + (c**2 - scale**2) * torch.eye(d, dtype=torch.float64)).inverse()
+    loss = 0.5 * float((metric @ covariance).trace() - d - torch.logdet(metric @ covariance))
+    assert loss > 0.1
+    assert found.bound == pytest.approx(entropy + loss, abs=5 * found.standard_error)
+
+
+def test_damping_helps_where_the_decoder_is_flat_but_not_linear():
+    def decode(z):  # the second coordinate acts by its cube
+        return torch.stack((z[:, 0], 0.3 * z[:, 1] ** 3), 1)
+
+    found = posterior_bounds(decode, 2, samples=2000, dtype=torch.float64)
+    assert found.tightest.damping > found.scale
+    assert found.sampled[0].bound > found.tightest.bound + 10
+    assert found.tightest.bound > found.full - 5 * found.tightest.standard_error
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,10 +89,10 @@ def test_the_linearisation_is_lost_with_the_scale():
 
     def error(scale):
         found = posterior_bounds(decode, 3, scale=scale, samples=4000, dtype=torch.float64)
-        return abs(found.sampled - found.full), found
+        return abs(found.sampled[0].bound - found.full), found.sampled[0]
 
     small, found = error(1e-4)
-    assert small < 5 * found.sampled_standard_error
+    assert small < 5 * found.standard_error
     assert error(0.3)[0] > 0.1
 
 
@@ -75,7 +101,7 @@ def test_float32_is_enough_at_the_papers_scale():
     exact = posterior_bounds(decode, 8, dtype=torch.float64, samples=200)
     rounded = posterior_bounds(decode.float(), 8, samples=200)
     assert rounded.full == pytest.approx(exact.full, abs=1e-3)
-    assert rounded.sampled == pytest.approx(exact.sampled, abs=0.02)
+    assert rounded.tightest.bound == pytest.approx(exact.tightest.bound, abs=0.02)
 
 
 def test_a_posterior_mean_lies_below_the_code_by_half_the_trace():
