@@ -1,6 +1,8 @@
 """What tests of several rooms share."""
 
 from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 
@@ -28,3 +30,9 @@ def real_data() -> Callable[..., ImageSet]:
         return load_images(name, split, limit=limit, download=False)
 
     return load
+
+
+@pytest.fixture
+def script(request: pytest.FixtureRequest) -> ModuleType:
+    """The script of workflow/ that a file `test_record_....py` is about."""
+    return import_module(request.module.__name__.rpartition("test_")[2])

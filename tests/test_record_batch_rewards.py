@@ -1,27 +1,13 @@
 """The script behind the recorded sweep of chapter 06, at toy size on embedded data."""
 
-import importlib.util
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from eae_core.records import load_records
 
-SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "record_batch_rewards.py"
 EXPERIMENT = "batch-rewards"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("record_batch_rewards", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["record_batch_rewards"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["record_batch_rewards"]
 
 
 @pytest.fixture

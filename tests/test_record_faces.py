@@ -1,27 +1,12 @@
 """The script that makes the records of faces, at toy size on embedded data."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 
 from eae_core.evaluation.sheets import read_sheet
 from eae_core.records import load_records
 
-SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "record_faces.py"
 NAME = "width1-d3-weight1-seed0"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("record_faces", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["record_faces"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["record_faces"]
 
 
 @pytest.fixture

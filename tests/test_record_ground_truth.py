@@ -1,9 +1,6 @@
 """The script that holds the estimators against known laws, at toy size."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,19 +8,12 @@ import torch
 from eae_core.entropy import knn_entropy
 from eae_core.records import load_records
 
-SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "record_ground_truth.py"
 
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("record_ground_truth", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["record_ground_truth"] = module
+@pytest.fixture(autouse=True)
+def as_many_threads_as_before():
     threads = torch.get_num_threads()
-    spec.loader.exec_module(module)
-    yield module
+    yield
     torch.set_num_threads(threads)
-    del sys.modules["record_ground_truth"]
 
 
 def words(tmp_path, *more):

@@ -1,26 +1,11 @@
 """The script that makes full-size records, at toy size on embedded data."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from eae_core.records import load_records
-
-SCRIPT = Path(__file__).resolve().parents[1] / "workflow" / "record_mnist.py"
-
-
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("record_mnist", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["record_mnist"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["record_mnist"]
 
 
 @pytest.fixture

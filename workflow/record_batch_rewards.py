@@ -17,29 +17,26 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from recording import Judge, add_places, end_of, is_recorded, script_parser, stopped
 from scipy import stats
 from torch import nn
 
 from eae_core.data import DATASETS, ImageSet, load_images
 from eae_core.entropy.free_points import standardize
 from eae_core.evaluation import (
-    FeatureNet,
     encode_images,
-    frechet_distance,
     gaussianity_report,
     normal_quantiles,
     reconstruct,
     reconstruction_error,
     sample_images,
-    train_classifier,
 )
 from eae_core.models import AE, EAE, Autoencoder, EAEOptions
-from eae_core.records import load_records, new_record, write_record
+from eae_core.records import new_record, write_record
 from eae_core.training import History, TrainOptions, fit
 
 EXPERIMENT = "batch-rewards"
@@ -86,33 +83,28 @@ class Run:
 def main(words: list[str] | None = None) -> int:
     """Train, judge and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    try:
-        runs = planned(arguments)
-        todo = [run for run in runs if not recorded(run, arguments.records)]
-        print(f"{len(runs)} runs, {len(runs) - len(todo)} of them recorded already", flush=True)
-        if not todo:
-            return 0
-        judge = Judge.for_dataset(arguments)
-        for number, run in enumerate(todo, start=1):
-            print(f"run {number} of {len(todo)}: {run.name}", flush=True)
-            if not train_and_record(run, judge, arguments):
-                print("stopped; the same command goes on from here")
-                return 130
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"record_batch_rewards: {error}", file=sys.stderr)
-        return 1
+    return end_of("record_batch_rewards", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The runs one after the other; the status of the script."""
+    runs = planned(arguments)
+    todo = [run for run in runs if not recorded(run, arguments.records)]
+    print(f"{len(runs)} runs, {len(runs) - len(todo)} of them recorded already", flush=True)
+    if not todo:
+        return 0
+    train = load_images(arguments.dataset, limit=arguments.limit or None)
+    judge = Judge.trained_on(train, train=train, test=load_images(arguments.dataset, "test"))
+    for number, run in enumerate(todo, start=1):
+        print(f"run {number} of {len(todo)}: {run.name}", flush=True)
+        if not train_and_record(run, judge, arguments):
+            return stopped()
     return 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
-    description, _, example = (__doc__ or "").partition("Example:")
-    parser = argparse.ArgumentParser(
-        prog="record_batch_rewards.py",
-        description=description,
-        epilog=f"example:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser("record_batch_rewards", __doc__)
     add = parser.add_argument
     add("--dataset", default="mnist", choices=DATASETS, metavar="NAME", help="default: mnist")
     add("--limit", type=int, default=20_000, help="training images, default: 20000; 0: all")
@@ -128,7 +120,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--samples", type=int, default=10_000, help="drawn to judge a model, default: 10000")
     add("--device", default="cpu", help="auto, cpu (default), cuda or cuda:N")
     add("--note", default="", help="kept in the records")
-    add("--records", type=Path, help="folder of all records, default: data/results")
+    add_places(parser)
     return parser.parse_args(words)
 
 
@@ -153,42 +145,8 @@ def planned(arguments: argparse.Namespace) -> list[Run]:
 
 def recorded(run: Run, root: Path | None) -> bool:
     """Whether the run has a record; one with other parameters under its name is an error."""
-    try:
-        records = {r.run: r for r in load_records(EXPERIMENT, root)}
-    except FileNotFoundError:
-        return False
-    if run.name not in records:
-        return False
-    old, new = records[run.name].parameters, asdict(run)
-    if odd := [key for key in new if old.get(key) != new[key]]:
-        raise ValueError(
-            f"{run.name} is recorded with {odd[0]} = {old.get(odd[0])!r}, asked is "
-            f"{new[odd[0]]!r}: delete that record, or use another --records folder"
-        )
-    return True
-
-
-@dataclass(frozen=True)
-class Judge:
-    """What all runs are judged by: the images, and a classifier trained on their labels."""
-
-    train: ImageSet
-    test: ImageSet
-    classifier: FeatureNet
-    test_features: torch.Tensor
-
-    @classmethod
-    def for_dataset(cls, arguments: argparse.Namespace) -> Judge:
-        """Load the images and train the classifier, always on the same images and seed."""
-        train = load_images(arguments.dataset, limit=arguments.limit or None)
-        test = load_images(arguments.dataset, "test")
-        print("  training the classifier whose features judge the samples", flush=True)
-        classifier = train_classifier(train, epochs=2, seed=0)
-        return cls(train, test, classifier, classifier.features(_images(test, len(test))))
-
-    def distance(self, images: torch.Tensor) -> float:
-        """Frechet distance of images to the test images."""
-        return frechet_distance(self.classifier.features(images), self.test_features)
+    remedy = "delete that record, or use another --records folder"
+    return is_recorded(EXPERIMENT, run.name, asdict(run), root, remedy=remedy)
 
 
 def _images(images: ImageSet, count: int) -> torch.Tensor:

@@ -15,15 +15,14 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
+from recording import add_places, checkpoint_path, end_of, is_recorded, script_parser, stopped
 
 from eae_core import build_model
-from eae_core.data import DATASETS, ImageSet, data_root, load_images
+from eae_core.data import DATASETS, ImageSet, load_images
 from eae_core.evaluation import (
     FeatureExtractor,
     encode_images,
@@ -36,7 +35,7 @@ from eae_core.evaluation import (
 from eae_core.evaluation.judging import Judges, decoded, rebuilt
 from eae_core.evaluation.sheets import picture_rows, write_sheet
 from eae_core.models import Autoencoder, EAEOptions, published_options
-from eae_core.records import load_records, new_record, write_record
+from eae_core.records import new_record, write_record
 from eae_core.training import History, TrainOptions, fit
 
 DECISIVE = (  # words that decide the numbers of every run
@@ -86,48 +85,36 @@ class Setting:
     @property
     def is_recorded(self) -> bool:
         """Whether there is a record; one with other parameters under the name is an error."""
-        try:
-            records = {r.run: r for r in load_records(self.experiment, self.words.records)}
-        except FileNotFoundError:
-            return False
-        if self.name not in records:
-            return False
-        old, new = records[self.name].parameters, self.parameters
-        if odd := [key for key in new if old.get(key) != new[key]]:
-            raise ValueError(
-                f"{self.name} is recorded with {odd[0]} = {old.get(odd[0])!r}, asked is "
-                f"{new[odd[0]]!r}: give these runs a --tag of their own"
-            )
-        return True
+        return is_recorded(
+            self.experiment,
+            self.name,
+            self.parameters,
+            self.words.records,
+            remedy="give these runs a --tag of their own",
+        )
 
 
 def main(words: list[str] | None = None) -> int:
     """Train what is asked for and not yet recorded."""
     arguments = parse(words)
-    try:
-        settings = [Setting(arguments, w, s) for s in arguments.seeds for w in arguments.weights]
-        for number, setting in enumerate(settings, start=1):
-            print(f"run {number} of {len(settings)}: {setting.name}", flush=True)
-            if setting.is_recorded:
-                print("  is recorded already", flush=True)
-            elif not train_and_record(setting):
-                print("stopped; the same command goes on from here")
-                return 130
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"record_faces: {error}", file=sys.stderr)
-        return 1
+    return end_of("record_faces", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The settings one after the other; the status of the script."""
+    settings = [Setting(arguments, w, s) for s in arguments.seeds for w in arguments.weights]
+    for number, setting in enumerate(settings, start=1):
+        print(f"run {number} of {len(settings)}: {setting.name}", flush=True)
+        if setting.is_recorded:
+            print("  is recorded already", flush=True)
+        elif not train_and_record(setting):
+            return stopped()
     return 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
-    description, _, example = (__doc__ or "").partition("Example:")
-    parser = argparse.ArgumentParser(
-        prog="record_faces.py",
-        description=description,
-        epilog=f"example:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser("record_faces", __doc__)
     add = parser.add_argument
     add("--dataset", default="celeba64", choices=DATASETS, metavar="NAME")
     add("--limit", type=int, default=8000, help="training images, default: 8000")
@@ -146,8 +133,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add("--judge", type=int, default=0, metavar="N", help="images for Inception, default: 0, none")
     add("--tag", default="", help="added to the names of the runs")
-    add("--records", type=Path, help="folder of all records, default: data/results")
-    add("--checkpoints", type=Path, help="default: checkpoints in the data folder")
+    add_places(parser, checkpoints=True)
     return parser.parse_args(words)
 
 
@@ -170,8 +156,7 @@ def train_and_record(setting: Setting) -> bool:
         precision=words.precision,
         channels_last=True,
     )
-    folder = words.checkpoints or data_root() / "checkpoints"
-    checkpoint = folder / setting.experiment / f"{setting.name}.safetensors"
+    checkpoint = checkpoint_path(words, setting.experiment, setting.name)
     history = fit(model, train, options, checkpoint=checkpoint)
     if history.interrupted:
         return False

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from recording import add_places, end_of, script_parser
 from tqdm import tqdm
 
 from eae_core.entropy import knn_entropy, kpn_entropy, weighted_knn_entropy
@@ -35,42 +34,36 @@ FEW = 5  # the neighbour of the plain estimate, where it is not the first
 def main(words: list[str] | None = None) -> int:
     """Measure what is asked for and write one record."""
     arguments = parse(words)
+    return end_of("record_ground_truth", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Measure and record; the status of the script."""
     torch.set_num_threads(1)
     start = time.perf_counter()
-    try:
-        if arguments.draws < 1:
-            raise ValueError(f"--draws must be at least 1, got {arguments.draws}")
-        rows = measure(arguments)
-        record = new_record(
-            EXPERIMENT,
-            arguments.run,
-            parameters={
-                name: getattr(arguments, name) for name in ("dimensions", "sizes", "draws", "laws")
-            }
-            | {"fit_per_dimension": FIT, "few": FEW},
-            seeds=[arguments.seed],
-            metrics={"errors": rows},
-            seconds=time.perf_counter() - start,
-            peak_memory_bytes=peak_memory_bytes(torch.device("cpu")),
-            device="cpu",
-            notes="Errors in nats, estimate minus truth, one for each draw; one thread.",
-        )
-        print(f"recorded in {write_record(record, arguments.records)}")
-    except (ValueError, OSError) as error:
-        print(f"record_ground_truth: {error}", file=sys.stderr)
-        return 1
+    if arguments.draws < 1:
+        raise ValueError(f"--draws must be at least 1, got {arguments.draws}")
+    rows = measure(arguments)
+    decisive = ("dimensions", "sizes", "draws", "laws")
+    record = new_record(
+        EXPERIMENT,
+        arguments.run,
+        parameters={name: getattr(arguments, name) for name in decisive}
+        | {"fit_per_dimension": FIT, "few": FEW},
+        seeds=[arguments.seed],
+        metrics={"errors": rows},
+        seconds=time.perf_counter() - start,
+        peak_memory_bytes=peak_memory_bytes(torch.device("cpu")),
+        device="cpu",
+        notes="Errors in nats, estimate minus truth, one for each draw; one thread.",
+    )
+    print(f"recorded in {write_record(record, arguments.records)}")
     return 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
-    description, _, example = (__doc__ or "").partition("Example:")
-    parser = argparse.ArgumentParser(
-        prog="record_ground_truth.py",
-        description=description,
-        epilog=f"example:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser("record_ground_truth", __doc__)
     add = parser.add_argument
     add("--dimensions", type=int, nargs="+", default=[2, 4, 8, 16], help="default: 2 4 8 16")
     add("--sizes", type=int, nargs="+", default=[100, 1000], help="points, default: 100 1000")
@@ -78,7 +71,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--laws", nargs="+", default=list(LAWS), choices=LAWS, metavar="LAW", help="default: all")
     add("--seed", type=int, default=0, help="of the samples, default: 0")
     add("--run", default="estimators", help="name of the record, default: estimators")
-    add("--records", type=Path, help="folder of all records, default: data/results")
+    add_places(parser)
     return parser.parse_args(words)
 
 

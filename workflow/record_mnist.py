@@ -12,30 +12,34 @@ Example:
 from __future__ import annotations
 
 import argparse
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from recording import (
+    Judge,
+    add_places,
+    checkpoint_path,
+    end_of,
+    is_recorded,
+    script_parser,
+    stopped,
+)
 
 from eae_core import build_model, knn_entropy
-from eae_core.data import DATASETS, ImageSet, data_root, load_images
+from eae_core.data import DATASETS, load_images
 from eae_core.evaluation import (
-    FeatureNet,
     decode_codes,
     encode_images,
-    frechet_distance,
     gaussianity_report,
     reconstruct,
     reconstruction_error,
     sample_images,
-    train_classifier,
 )
 from eae_core.files import replacing
 from eae_core.models import Autoencoder, EAEOptions
-from eae_core.records import Record, load_records, new_record, write_record
+from eae_core.records import Record, new_record, write_record
 from eae_core.training import History, TrainOptions, fit
 
 SHEET = 8  # samples in a row and in a column of the sheet
@@ -62,34 +66,28 @@ REFERENCE_DRAWS = 50  # Gaussian batches behind the reference of the batch entro
 def main(words: list[str] | None = None) -> int:
     """Train what is asked for and not yet recorded."""
     arguments = parse(words)
-    try:
-        runs = [(weight, seed) for seed in arguments.seeds for weight in arguments.weights]
-        judge: Judge | None = None
-        for number, (weight, seed) in enumerate(runs, start=1):
-            name = run_name(arguments, weight, seed)
-            print(f"run {number} of {len(runs)}: {name}", flush=True)
-            if recorded(arguments, name, weight, seed):
-                print("  is recorded already (--again trains it anew)", flush=True)
-                continue
-            judge = judge or Judge.for_dataset(arguments)
-            if not train_and_record(arguments, judge, name, weight, seed):
-                print("stopped; the same command goes on from here")
-                return 130
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"record_mnist: {error}", file=sys.stderr)
-        return 1
+    return end_of("record_mnist", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The runs one after the other; the status of the script."""
+    runs = [(weight, seed) for seed in arguments.seeds for weight in arguments.weights]
+    judge: Judge | None = None
+    for number, (weight, seed) in enumerate(runs, start=1):
+        name = run_name(arguments, weight, seed)
+        print(f"run {number} of {len(runs)}: {name}", flush=True)
+        if recorded(arguments, name, weight, seed):
+            print("  is recorded already (--again trains it anew)", flush=True)
+            continue
+        judge = judge or judge_for(arguments)
+        if not train_and_record(arguments, judge, name, weight, seed):
+            return stopped()
     return 0
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
-    description, _, example = (__doc__ or "").partition("Example:")
-    parser = argparse.ArgumentParser(
-        prog="record_mnist.py",
-        description=description,
-        epilog=f"example:{example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = script_parser("record_mnist", __doc__)
     add = parser.add_argument
     add("--dataset", default="mnist", choices=DATASETS, metavar="NAME", help="default: mnist")
     add("--limit", type=int, default=0, help="at most this many training images; 0 (default): all")
@@ -111,8 +109,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--tag", default="", help="added to the names of the runs")
     add("--note", default="", help="kept in the records")
     add("--again", action="store_true", help="train recorded runs anew and replace their records")
-    add("--records", type=Path, help="folder of all records, default: data/results")
-    add("--checkpoints", type=Path, help="default: checkpoints in the data folder")
+    add_places(parser, checkpoints=True)
     return parser.parse_args(words)
 
 
@@ -146,51 +143,25 @@ def experiment(arguments: argparse.Namespace) -> str:
 
 def recorded(arguments: argparse.Namespace, name: str, weight: float, seed: int) -> bool:
     """Whether the run has a record; one with other parameters under its name is an error."""
-    try:
-        records = {r.run: r for r in load_records(experiment(arguments), arguments.records)}
-    except FileNotFoundError:
+    if arguments.again:
         return False
-    if arguments.again or name not in records:
-        return False
-    old, new = records[name].parameters, parameters(arguments, weight, seed)
-    if odd := [key for key in new if old.get(key) != new[key]]:
-        raise ValueError(
-            f"{name} is recorded with {odd[0]} = {old.get(odd[0])!r}, asked is {new[odd[0]]!r}: "
-            "give these runs a --tag of their own, or replace them with --again"
-        )
-    return True
+    return is_recorded(
+        experiment(arguments),
+        name,
+        parameters(arguments, weight, seed),
+        arguments.records,
+        remedy="give these runs a --tag of their own, or replace them with --again",
+    )
 
 
-@dataclass(frozen=True)
-class Judge:
-    """What all runs are judged by: the images, and a classifier trained on their labels."""
-
-    train: ImageSet
-    test: ImageSet
-    classifier: FeatureNet
-    test_features: torch.Tensor
-    samples: int
-
-    @classmethod
-    def for_dataset(cls, arguments: argparse.Namespace) -> Judge:
-        """Load the images and train the classifier, always on the same images and seed."""
-        train = load_images(arguments.dataset, limit=arguments.limit or None)
-        test = load_images(arguments.dataset, "test")
-        print("  training the classifier whose features judge the samples", flush=True)
-        classifier = train_classifier(
-            load_images(arguments.dataset, limit=arguments.classifier_images),
-            epochs=arguments.classifier_epochs,
-            seed=0,
-        )
-        return cls(train, test, classifier, _features(classifier, test), arguments.samples)
-
-    def distance(self, images: torch.Tensor) -> float:
-        """Frechet distance of images to the test images."""
-        return frechet_distance(self.classifier.features(images), self.test_features)
-
-
-def _features(classifier: FeatureNet, images: ImageSet) -> torch.Tensor:
-    return classifier.features(images.batch(torch.arange(len(images))))
+def judge_for(arguments: argparse.Namespace) -> Judge:
+    """The images, and a classifier trained always on the same of them."""
+    return Judge.trained_on(
+        load_images(arguments.dataset, limit=arguments.classifier_images),
+        train=load_images(arguments.dataset, limit=arguments.limit or None),
+        test=load_images(arguments.dataset, "test"),
+        epochs=arguments.classifier_epochs,
+    )
 
 
 def train_and_record(
@@ -215,8 +186,7 @@ def train_and_record(
         precision=arguments.precision,
         channels_last=arguments.channels_last,
     )
-    folder = arguments.checkpoints or data_root() / "checkpoints"
-    checkpoint = folder / experiment(arguments) / f"{name}.safetensors"
+    checkpoint = checkpoint_path(arguments, experiment(arguments), name)
     history = fit(model, judge.train, options, checkpoint=checkpoint, resume=not arguments.again)
     if history.interrupted:
         return False
@@ -240,8 +210,8 @@ def evaluate(
         knn_entropy(torch.randn(shape, generator=generator, dtype=torch.float64), arguments.k)
         for _ in range(REFERENCE_DRAWS)
     ]
-    samples = sample_images(model, judge.samples, seed=SAMPLE_SEED)
-    count = min(judge.samples, len(judge.test))
+    samples = sample_images(model, arguments.samples, seed=SAMPLE_SEED)
+    count = min(arguments.samples, len(judge.test))
     rebuilt = reconstruct(model, judge.test.batch(torch.arange(count)))
     return {
         "reconstruction_error": reconstruction_error(model, judge.test),

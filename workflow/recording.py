@@ -1,0 +1,110 @@
+"""What the scripts that keep records share: words, what is recorded already, how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from eae_core.data import ImageSet, data_root
+from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
+from eae_core.records import load_records
+
+STOPPED = 130  # what a shell says of a command that Ctrl-C ended
+
+
+def script_parser(name: str, text: str | None) -> argparse.ArgumentParser:
+    """The parser of a script, whose help is the script's own docstring with its example."""
+    description, _, example = (text or "").partition("Example:")
+    return argparse.ArgumentParser(
+        prog=f"{name}.py",
+        description=description,
+        epilog=f"example:{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_places(parser: argparse.ArgumentParser, *, checkpoints: bool = False) -> None:
+    """Where records go, and checkpoints."""
+    parser.add_argument("--records", type=Path, help="folder of all records, default: data/results")
+    if checkpoints:
+        parser.add_argument(
+            "--checkpoints", type=Path, help="default: checkpoints in the data folder"
+        )
+
+
+def checkpoint_path(arguments: argparse.Namespace, experiment: str, run: str) -> Path:
+    """Where a run of these words is kept to go on from."""
+    folder: Path = arguments.checkpoints or data_root() / "checkpoints"
+    return folder / experiment / f"{run}.safetensors"
+
+
+def is_recorded(
+    experiment: str,
+    run: str,
+    parameters: Mapping[str, Any],
+    root: Path | None,
+    *,
+    remedy: str,
+) -> bool:
+    """Whether a run has a record.
+
+    Raises:
+        ValueError: a record under its name has other parameters; the message ends in the remedy.
+    """
+    try:
+        records = {record.run: record for record in load_records(experiment, root)}
+    except FileNotFoundError:
+        return False
+    if run not in records:
+        return False
+    old = records[run].parameters
+    if odd := [key for key in parameters if old.get(key) != parameters[key]]:
+        raise ValueError(
+            f"{run} is recorded with {odd[0]} = {old.get(odd[0])!r}, asked is "
+            f"{parameters[odd[0]]!r}: {remedy}"
+        )
+    return True
+
+
+def end_of(name: str, work: Callable[[], int]) -> int:
+    """Do the work of a script; what is impossible becomes one line and the status 1."""
+    try:
+        return work()
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+
+
+def stopped() -> int:
+    """The status of a script that Ctrl-C ended."""
+    print("stopped; the same command goes on from here")
+    return STOPPED
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What all runs are judged by: the images, and a classifier trained on their labels."""
+
+    train: ImageSet
+    test: ImageSet
+    classifier: FeatureNet
+    test_features: torch.Tensor
+
+    @classmethod
+    def trained_on(
+        cls, labelled: ImageSet, *, train: ImageSet, test: ImageSet, epochs: int = 2
+    ) -> Judge:
+        """Train the classifier, always from the same seed."""
+        print("  training the classifier whose features judge the samples", flush=True)
+        classifier = train_classifier(labelled, epochs=epochs, seed=0)
+        return cls(train, test, classifier, classifier.features(test.batch(slice(None))))
+
+    def distance(self, images: torch.Tensor) -> float:
+        """Frechet distance of images to the test images."""
+        return frechet_distance(self.classifier.features(images), self.test_features)
