@@ -5,12 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eae_core.entropy import knn_entropy
+    from eae_core.entropy.decoder import decoder_entropy
     from eae_core.models import CodeBatchNorm, build_model
 
 __version__ = "0.1.0"
-__all__ = ["CodeBatchNorm", "build_model", "knn_entropy"]
+__all__ = ["CodeBatchNorm", "build_model", "decoder_entropy", "knn_entropy"]
 
-_HOMES = {"CodeBatchNorm": "models", "build_model": "models", "knn_entropy": "entropy"}
+_HOMES = {
+    "CodeBatchNorm": "models",
+    "build_model": "models",
+    "decoder_entropy": "entropy.decoder",
+    "knn_entropy": "entropy",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,246 @@
+"""Singular values of a decoder's Jacobian at many codes, in blocks that fit into memory.
+
+A decoder has few inputs and many outputs, so its Jacobian is cheapest column by column: d tangents
+are pushed forward together, for a block of codes at a time. Rounding decides how small a singular
+value can be told from zero, so they are taken in float64 whatever the decoder computes in.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import jvp, vmap
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from eae_core.neighbors.memory import memory_to_use
+
+Decode = Callable[[Tensor], Tensor]
+
+#: tensors of the largest size that are alive together while tangents go through a layer: what goes
+#: in, what comes out, and two copies in another layout
+ALIVE = 4
+#: bytes of the largest tensor of a block. On a processor, allocations beyond 32 MiB go back to the
+#: system after each use, and getting them again costs more than a larger block saves.
+LARGEST_TENSOR = {"cpu": 28 * 2**20, "cuda": 2**30}
+
+
+def jacobian_singular_values(
+    decode: Decode, z: Tensor, *, memory_limit: int | None = None
+) -> Tensor:
+    """All d singular values of the Jacobian at each code, the largest first.
+
+    Where the output has fewer than d numbers, the missing ones are zero.
+
+    Args:
+        decode: maps (n, d) to (n, ...), each row by itself; call it in evaluation mode.
+        z: (n, d) codes, in the dtype and on the device that the decoder computes in.
+        memory_limit: bytes of working memory; None takes a share of what is free.
+
+    Returns:
+        (n, d) in float64, on the device of ``z``.
+
+    Raises:
+        TypeError: the output is no tensor of floats.
+        ValueError: codes that are no (n, d) floats; an output with another number of rows, with
+            NaN or infinity; a Jacobian that is zero at all codes, as behind ``detach`` or
+            ``round``; rows that depend on each other; a limit that is too small.
+
+    Example:
+        >>> decode = torch.nn.Linear(2, 3, bias=False)
+        >>> _ = torch.nn.init.eye_(decode.weight)
+        >>> jacobian_singular_values(decode, torch.zeros(1, 2))
+        tensor([[1., 1.]], dtype=torch.float64)
+    """
+    plan = plan_blocks(decode, z, memory_limit)
+    return torch.cat(list(singular_value_blocks(decode, z, plan)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How codes go through a decoder within a limit."""
+
+    rows: int  #: codes at a time
+    tangents: int  #: of d, at a time
+    outputs: int  #: D
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeBlock:
+    """Logarithms of volumes at a block of codes."""
+
+    volume: Tensor  #: (n,) float64
+    deficient: int = 0  #: codes at which the Jacobian loses a dimension
+    width: float = 0.0  #: sum over codes of how far the volume may lie from where it should
+
+
+def singular_value_blocks(decode: Decode, z: Tensor, plan: Plan) -> Iterator[Tensor]:
+    """:func:`jacobian_singular_values`, a block of codes at a time."""
+    moved = False
+    for part in z.split(plan.rows):
+        values = _singular_values(_jacobian(decode, part, plan.tangents))
+        moved = moved or bool(values.any())
+        yield values
+    if not moved:
+        raise ValueError(
+            "the Jacobian is zero at all codes: the output does not follow the code, or through "
+            "something that derivatives do not pass, such as detach, round or argmax"
+        )
+
+
+def plan_blocks(decode: Decode, z: Tensor, memory_limit: int | None) -> Plan:
+    """Try the decoder on a few codes, and see how many of them fit into memory.
+
+    Raises:
+        TypeError, ValueError: as :func:`jacobian_singular_values` has them.
+    """
+    trial, d = try_decoder(decode, z), z.shape[1]
+    limit = memory_to_use(z.device, memory_limit)
+    # The Jacobian as it comes, in float64, and two copies that the factorisation makes.
+    fixed = trial.outputs * d * (z.element_size() + 3 * 8)
+    tangent = ALIVE * trial.largest
+    if fixed + d * tangent <= limit:
+        cap = LARGEST_TENSOR.get(z.device.type, limit) // (d * trial.largest)
+        return Plan(max(min(limit // (fixed + d * tangent), cap), 1), d, trial.outputs)
+    if fixed + tangent > limit:
+        raise ValueError(
+            f"memory_limit={limit} is too small: one code needs {fixed + tangent} bytes here"
+        )
+    return Plan(1, (limit - fixed) // tangent, trial.outputs)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one code with one tangent takes."""
+
+    largest: int  #: bytes of the largest tensor
+    total: int  #: bytes of all tensors together
+    outputs: int  #: D
+
+
+def try_decoder(decode: Decode, z: Tensor) -> Trial:
+    """Check a decoder on a few codes, and measure what it takes.
+
+    What grows with the codes is told from weights by doubling when they double.
+    """
+    if z.ndim != 2 or not z.is_floating_point() or z.numel() == 0:
+        raise ValueError(f"codes must be floats of shape (n, d), got {z.dtype} {tuple(z.shape)}")
+    load_forward_mode()
+    refuse_mixed_rows(decode, z)
+    seen = []
+    for rows in (1, 2):
+        with torch.no_grad(), _Sizes() as mode:
+            moved = _push(decode, z[:1].expand(rows, -1).contiguous(), torch.ones_like(z[:1]))
+        seen.append(mode.sizes)
+    growing = [size for size in seen[0] if 2 * size in seen[1]]
+    return Trial(max(growing), sum(growing), moved.shape[1])
+
+
+def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:
+    """Raise unless a row comes out the same whatever stands beside it, as derivatives need it."""
+    beside = [torch.stack([z[0], other]) for other in (z[-1], 1 - z[0])]
+    with torch.no_grad():
+        first, second = (checked_output(decode(pair), 2)[0] for pair in beside)
+    tolerance = torch.finfo(first.dtype).eps ** 0.5 * max(float(first.abs().max()), 1e-30)
+    if float((first - second).abs().max()) > tolerance:
+        raise ValueError(
+            "a row of the output changes with the rows beside it or from call to call: put the "
+            "decoder into evaluation mode, for batch normalisation and dropout mix or draw"
+        )
+
+
+def checked_output(x: object, rows: int) -> Tensor:
+    """What a decoder returned, as (rows, D), or an error that says what is wrong with it."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"the decoder must return a tensor of floats, got {kind}")
+    if x.ndim < 1 or len(x) != rows or x.numel() == 0:
+        raise ValueError(
+            f"the decoder made {tuple(x.shape)} of {rows} codes: the first size must be {rows}"
+        )
+    if not x.isfinite().all():
+        bad = int((~x.isfinite().reshape(rows, -1).all(1)).sum())
+        raise ValueError(f"the decoder's output is NaN or infinite at {bad} of {rows} codes")
+    return x.reshape(rows, -1)
+
+
+@contextmanager
+def evaluation_mode(decode: Decode) -> Iterator[nn.Module | None]:
+    """Put the module that ``decode`` is, or is a method of, into evaluation mode and back."""
+    owner = decode if isinstance(decode, nn.Module) else getattr(decode, "__self__", None)
+    module = owner if isinstance(owner, nn.Module) else None
+    were = [(part, part.training) for part in module.modules()] if module is not None else []
+    try:
+        for part, _ in were:
+            part.training = False
+        yield module
+    finally:
+        for part, training in were:
+            part.training = training
+
+
+@cache
+def load_forward_mode() -> None:
+    """Let torch compile what forward derivatives need, which warns of its own deprecation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
+
+
+def _jacobian(decode: Decode, z: Tensor, tangents: int) -> Tensor:
+    """(n, D, d): so many columns at a time."""
+    with torch.no_grad():
+        basis = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
+        columns = [_push(decode, z, chunk) for chunk in basis.split(tangents)]
+        jacobian = torch.cat(columns, 2)
+    if not jacobian.isfinite().all():
+        raise ValueError("the decoder's derivative is NaN or infinite at some codes")
+    return jacobian
+
+
+def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
+    """(n, D, t): what the decoder makes of (t, d) tangents at each code, itself computed once."""
+
+    def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
+        x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
+        return x, moved
+
+    x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
+    checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
+    return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
+
+
+def _singular_values(jacobian: Tensor) -> Tensor:
+    """(n, d) in float64, of (n, D, d)."""
+    d = jacobian.shape[2]
+    tall = jacobian.double()
+    if jacobian.dtype != torch.float64 and jacobian.is_cuda:
+        # The Gram matrix in float64 loses what lies below 1e-8 of the largest one, and a Jacobian
+        # in float32 has nothing but rounding there; on a GPU it is many times faster.
+        squares: Tensor = torch.linalg.eigvalsh(tall.mT @ tall)
+        return squares.clamp_min(0).sqrt().flip(1)
+    values: Tensor = torch.linalg.svdvals(torch.linalg.qr(tall, mode="r").R)
+    return nn.functional.pad(values, (0, d - values.shape[1]))
+
+
+class _Sizes(TorchDispatchMode):
+    """Bytes of every tensor that an operation gives back."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sizes: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = (leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
+        self.sizes += [tensor.numel() * tensor.element_size() for tensor in tensors]
+        return result

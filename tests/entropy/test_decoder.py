@@ -1,0 +1,345 @@
+"""The entropy of a decoder: closed forms, laws, faults."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import jacrev, vmap
+
+from eae_core import decoder_entropy
+from eae_core.entropy import gaussian_entropy_bound
+from eae_core.entropy.decoder import RankDeficientError, RankDeficientWarning, log_volume
+from eae_core.entropy.half_sphere import HALF_SPHERE_ENTROPY, half_sphere, half_sphere_moments
+from eae_core.entropy.jacobian import jacobian_singular_values, plan_blocks
+
+DOUBLE = {"dtype": torch.float64}
+
+
+def random_matrix(rows, columns, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+
+
+def network(d=6, outputs=20, seed=0, dtype=torch.float32):
+    torch.manual_seed(seed)
+    layers = nn.Linear(d, 32), nn.BatchNorm1d(32), nn.Tanh(), nn.Linear(32, outputs)
+    model = nn.Sequential(*layers)
+    model(torch.randn(200, d))  # moments to run with
+    return model.eval().to(dtype)
+
+
+def convolutions(d=5):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(d, 32), nn.ReLU(), nn.Unflatten(1, (8, 2, 2)), nn.ConvTranspose2d(8, 3, 4, 2, 1)
+    ).eval()
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-8, 1e-3, 0.5])
+@pytest.mark.parametrize(("d", "outputs"), [(1, 1), (3, 3), (4, 30)])
+def test_a_linear_decoder_has_a_gaussian_s_entropy(d, outputs, scale):
+    weight = random_matrix(outputs, d)
+    result = decoder_entropy(lambda z: z @ weight.T + 1, d, scale=scale, **DOUBLE)
+    gram = weight.T @ weight + scale**2 * torch.eye(d, dtype=torch.float64)
+    volume = float(torch.logdet(gram)) / 2
+    # Of the codes drawn only the mean of log p(z) is left to chance: |z|^2 has variance 2 d.
+    assert result.standard_error == pytest.approx(math.sqrt(d / 2 / 1000), rel=0.15)
+    assert abs(result.entropy - gaussian_entropy_bound(d) - volume) < 4 * result.standard_error
+    same_codes = decoder_entropy(lambda z: z, d, scale=0, **DOUBLE)
+    assert result.entropy - same_codes.entropy == pytest.approx(volume, abs=1e-9)
+
+
+def test_an_orthogonal_embedding_leaves_the_entropy_as_it_is():
+    decode = network(dtype=torch.float64)
+    embed, _ = torch.linalg.qr(random_matrix(50, 20))
+    plain, embedded = (
+        decoder_entropy(each, 6, samples=50, scale=0.1, **DOUBLE)
+        for each in (decode, lambda z: decode(z) @ embed.T)
+    )
+    assert torch.allclose(plain.values, embedded.values, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 7.0])
+def test_scaling_the_output_adds_d_logarithms(factor):
+    decode = network(dtype=torch.float64)
+    plain = decoder_entropy(decode, 6, samples=50, scale=1e-4, **DOUBLE)
+    scaled = decoder_entropy(
+        lambda z: factor * decode(z), 6, samples=50, scale=1e-4 * factor, **DOUBLE
+    )
+    expected = plain.values + 6 * math.log(factor)
+    assert torch.allclose(scaled.values, expected, rtol=0, atol=1e-10)
+
+
+def test_rotating_the_codes_and_permuting_the_outputs_change_no_volume():
+    decode, z = network(dtype=torch.float64), random_matrix(20, 6)
+    turn, _ = torch.linalg.qr(random_matrix(6, 6, seed=1))
+    order = torch.randperm(20)
+    moved = log_volume(lambda z: decode(z @ turn)[:, order], z @ turn.T, scale=1e-3)
+    assert torch.allclose(moved, log_volume(decode, z, scale=1e-3), rtol=0, atol=1e-10)
+
+
+def test_volumes_of_a_chain_add_up_where_it_keeps_the_dimension():
+    first, second = network(4, 4, dtype=torch.float64), network(4, 9, 1, dtype=torch.float64)
+    z = random_matrix(30, 4)
+    chained = log_volume(lambda z: second(first(z)), z, scale=0)
+    apart = log_volume(first, z, scale=0) + log_volume(second, first(z).detach(), scale=0)
+    assert torch.allclose(chained, apart, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("decode", [network(), convolutions()], ids=["dense", "convolutions"])
+def test_the_jacobian_is_that_of_reverse_mode(decode):
+    d = decode[0].in_features
+    z = random_matrix(7, d).float()
+    reverse = vmap(jacrev(lambda row: decode(row[None])[0].flatten()))(z).double()
+    expected = torch.linalg.svdvals(reverse)
+    assert torch.allclose(jacobian_singular_values(decode, z), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-1, 1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("name", ["pole", "rim", "cdf"])
+def test_the_half_sphere(name, scale):
+    result = decoder_entropy(half_sphere(name), 2, samples=20_000, scale=scale, **DOUBLE)
+    mean, spread = half_sphere_moments(name, scale)
+    # The spread comes from rare codes far out when the scale is small: leave room for few of them.
+    assert abs(result.entropy - mean) < 4 * spread / math.sqrt(20_000)
+    assert mean > HALF_SPHERE_ENTROPY
+
+
+def torus(z, major=2.0, minor=1.0):
+    angle = math.pi * torch.erf(z / math.sqrt(2))  # uniform on (-pi, pi)
+    ring = major + minor * angle[:, 1].cos()
+    return torch.stack(
+        [ring * angle[:, 0].cos(), ring * angle[:, 0].sin(), minor * angle[:, 1].sin()], 1
+    )
+
+
+def test_a_torus_has_the_density_of_the_change_of_variables():
+    z = random_matrix(200, 2)
+    # Uniform angles have density 1 / (2 pi)^2, and the surface element is r (R + r cos v).
+    tube = math.pi * torch.erf(z[:, 1] / math.sqrt(2))
+    log_density = -2 * math.log(2 * math.pi) - (2 + tube.cos()).log()
+    minus = z.square().sum(1) / 2 + math.log(2 * math.pi) + log_volume(torus, z, scale=0)
+    assert torch.allclose(-minus, log_density, rtol=0, atol=1e-9)
+    # E log(R + r cos v) over the angle v is log((R + sqrt(R^2 - r^2)) / 2).
+    entropy = 2 * math.log(2 * math.pi) + math.log((2 + math.sqrt(3)) / 2)
+    result = decoder_entropy(torus, 2, samples=20_000, scale=0, **DOUBLE)
+    assert abs(result.entropy - entropy) < 4 * result.standard_error
+
+
+def test_a_sphere_has_the_density_of_the_change_of_variables():
+    def project(z):  # the inverse stereographic projection onto the unit sphere
+        square = z.square().sum(1, keepdim=True)
+        return torch.cat([2 * z, square - 1], 1) / (square + 1)
+
+    z = random_matrix(200, 4)  # into R^5: every direction is stretched by 2 / (1 + |z|^2)
+    stretch = 2 / (1 + z.square().sum(1))
+    assert torch.allclose(log_volume(project, z, scale=0), 4 * stretch.log(), rtol=0, atol=1e-9)
+    values = jacobian_singular_values(project, z)
+    assert torch.allclose(values, stretch[:, None].expand(-1, 4), rtol=0, atol=1e-9)
+
+
+def test_the_estimate_falls_to_the_entropy_as_the_scale_goes_to_zero():
+    decode = network(dtype=torch.float64)
+    entropies = [
+        decoder_entropy(decode, 6, samples=100, scale=s, **DOUBLE).entropy
+        for s in (1.0, 1e-1, 1e-2, 1e-3, 1e-5, 0.0)
+    ]
+    assert entropies == sorted(entropies, reverse=True)
+    gaps = np.diff(entropies[::-1])
+    assert gaps[0] < 1e-6
+    # Beside singular values well above it, the scale enters by its square.
+    assert (entropies[2] - entropies[5]) / (entropies[3] - entropies[5]) == pytest.approx(
+        100, rel=0.05
+    )
+
+
+def test_a_lost_dimension_is_finite_with_noise_and_is_said():
+    weight = random_matrix(30, 5)
+    weight[:, 4] = weight[:, :4].sum(1)  # rank 4
+    decode = lambda z: z @ weight.T  # noqa: E731
+    with pytest.warns(RankDeficientWarning, match=r"100 of 100 samples .* scale=0.0001"):
+        result = decoder_entropy(decode, 5, samples=100, scale=1e-4, **DOUBLE)
+    assert result.rank_deficient == 100
+    kept = torch.linalg.svdvals(weight)[:4].log().sum()
+    null = decoder_entropy(lambda z: z, 5, samples=100, scale=0, **DOUBLE)
+    expected = float(kept) + math.log(1e-4)
+    assert result.entropy - null.entropy == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(RankDeficientError, match=r"100 of 100.*minus infinity"):
+        decoder_entropy(decode, 5, samples=100, scale=0, **DOUBLE)
+
+
+def test_fewer_outputs_than_dimensions_lose_the_difference():
+    z = random_matrix(4, 5)
+    values = jacobian_singular_values(lambda z: 2 * z[:, :3], z)
+    assert torch.equal(values, torch.tensor([[2.0, 2, 2, 0, 0]]).double().expand(4, -1))
+    with pytest.warns(RankDeficientWarning):
+        result = decoder_entropy(lambda z: 2 * z[:, :3], 5, samples=10, scale=0.1)
+    assert result.rank_deficient == 10
+
+
+def test_one_code_of_many_may_lose_a_dimension():
+    decode = lambda z: torch.relu(z - 1.5)  # noqa: E731
+    with pytest.warns(RankDeficientWarning, match=r"\d+ of 500") as caught:
+        result = decoder_entropy(decode, 1, samples=500)
+    z = result.values  # without noise log p(z) alone; with it far below
+    assert result.rank_deficient == int((z < 0).sum())
+    assert 0.9 < result.rank_deficient / 500 < 0.96  # P(z < 1.5) = 0.933
+    assert len(caught) == 1
+
+
+def test_single_and_double_precision_agree():
+    single, double = network(), network(dtype=torch.float64)
+    low, high = (decoder_entropy(each, 6, samples=200, scale=1e-4) for each in (single, double))
+    assert low.values.dtype == torch.float64
+    assert not torch.equal(low.values, high.values)
+    assert torch.allclose(low.values, high.values, rtol=0, atol=1e-4)
+
+
+def test_half_precision_is_lifted_for_the_determinant():
+    decode = network().to(torch.bfloat16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)
+        result = decoder_entropy(decode, 6, samples=200)
+    full = decoder_entropy(network(), 6, samples=200)
+    assert abs(result.entropy - full.entropy) < 0.1
+
+
+def test_block_size_changes_nothing():
+    decode = convolutions()
+    plans = [plan_blocks(decode, torch.zeros(9, 5), limit) for limit in (10_000, 60_000, 10**8)]
+    assert plans[0].tangents < 5
+    assert plans[0].rows == 1 < plans[1].rows < plans[2].rows
+    results = [
+        decoder_entropy(decode, 5, samples=40, memory_limit=limit).values
+        for limit in (10_000, 60_000, 10**8)
+    ]
+    for other in results[1:]:
+        assert torch.allclose(results[0], other, rtol=0, atol=1e-5)
+
+
+def test_a_block_stays_within_the_limit_whatever_the_number_of_samples():
+    seen = []
+
+    def decode(z):
+        seen.append(len(z))
+        return torch.tanh(z.repeat(1, 50))
+
+    peaks = []
+    for samples in (50, 2000):
+        seen.clear()
+        decoder_entropy(decode, 4, samples=samples, memory_limit=100_000)
+        peaks.append(max(seen))
+    assert peaks[0] == peaks[1] < 50
+
+
+def test_more_samples_begin_with_the_same_codes():
+    decode = network()
+    few, many = (decoder_entropy(decode, 6, samples=n).values for n in (16, 64))
+    assert torch.allclose(few, many[:16], rtol=0, atol=1e-5)
+    assert not torch.equal(many, decoder_entropy(decode, 6, samples=64, seed=1).values)
+
+
+def test_images_may_have_any_shape():
+    flat = decoder_entropy(lambda z: torch.sin(z.repeat(1, 4)), 3, samples=20)
+    image = decoder_entropy(lambda z: torch.sin(z.repeat(1, 4)).view(-1, 3, 2, 2), 3, samples=20)
+    assert torch.equal(flat.values, image.values)
+
+
+def test_a_module_is_put_into_evaluation_mode_and_back():
+    model = network()
+    expected = decoder_entropy(model, 6, samples=20)
+    model.train()
+    model[1].eval()  # the mode of each part comes back, not one for all
+    before = model[1].running_mean.clone()
+    for decode in (model, model.forward):
+        assert torch.equal(decoder_entropy(decode, 6, samples=20).values, expected.values)
+    assert [part.training for part in model] == [True, False, True, True]
+    assert torch.equal(model[1].running_mean, before)
+
+
+def test_moments_of_the_batch_are_refused():
+    model = network().train()
+    with pytest.raises(ValueError, match="evaluation mode"):
+        decoder_entropy(lambda z: model(z), 6, samples=20)
+    dropout = nn.Dropout().train()
+    with pytest.raises(ValueError, match="from call to call"):
+        decoder_entropy(lambda z: dropout(z), 6, samples=20)
+
+
+def test_a_decoder_s_weights_keep_their_gradients():
+    model = network()
+    model[0].weight.grad = torch.ones_like(model[0].weight)
+    decoder_entropy(model, 6, samples=4)
+    assert model[0].weight.requires_grad
+    assert torch.equal(model[0].weight.grad, torch.ones_like(model[0].weight))
+
+
+@pytest.mark.parametrize(
+    ("decode", "message"),
+    [
+        (lambda z: z[:-1], "first size must be"),
+        (lambda z: z.sum(), "first size must be"),
+        (lambda z: z / 0, "NaN or infinite"),
+        (lambda z: z * torch.where(z > 0.5, math.nan, 1), "NaN or infinite"),
+        (lambda z: z.detach(), "zero at all codes"),
+        (lambda z: z.round(), "zero at all codes"),
+        (lambda z: torch.ones_like(z), "zero at all codes"),
+        (lambda z: (z - z).sqrt() + z, "derivative is NaN"),
+    ],
+)
+def test_a_decoder_that_cannot_be_measured_is_refused(decode, message):
+    with pytest.raises(ValueError, match=message):
+        decoder_entropy(decode, 3, samples=20)
+
+
+@pytest.mark.parametrize("decode", [lambda z: z.long(), lambda z: (z, z), lambda z: None])
+def test_an_output_that_is_no_tensor_of_floats_is_refused(decode):
+    with pytest.raises(TypeError, match="tensor of floats"):
+        decoder_entropy(decode, 3, samples=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 1}, "samples must be .* at least 2"),
+        ({"samples": 10.0}, "samples must be a whole number"),
+        ({"scale": -1e-4}, "scale must be"),
+        ({"scale": math.nan}, "scale must be"),
+        ({"scale": math.inf}, "scale must be"),
+        ({"method": "hutchinson"}, "exact, stochastic"),
+        ({"method": "stochastic", "scale": 0}, "needs a scale above 0"),
+        ({"probes": 0}, "probes must be"),
+        ({"steps": 0}, "steps must be"),
+        ({"memory_limit": 10}, "one code needs"),
+        ({"memory_limit": 10, "method": "stochastic"}, "one code needs"),
+        ({"dtype": torch.int64}, "dtype must be one of floats"),
+        ({"device": "gpu"}, "unknown device"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        decoder_entropy(lambda z: z, 3, **options)
+
+
+def test_impossible_dimensions_and_codes_are_refused():
+    with pytest.raises(ValueError, match="latent_dim must be"):
+        decoder_entropy(lambda z: z, 0)
+    for codes in (torch.zeros(3), torch.zeros(0, 2), torch.zeros(3, 2, dtype=torch.int64)):
+        with pytest.raises(ValueError, match="floats of shape"):
+            jacobian_singular_values(lambda z: z, codes)
+
+
+def test_a_module_elsewhere_is_named():
+    with pytest.raises(ValueError, match="lies on meta"):
+        decoder_entropy(nn.Linear(2, 2, device="meta"), 2)
+
+
+def test_the_bar_counts_codes(capsys):
+    decoder_entropy(network(), 6, samples=30, progress=True)
+    assert "30/30" in capsys.readouterr().err
+    result = decoder_entropy(network(), 6, samples=30)
+    assert capsys.readouterr().err == ""
+    assert str(result).endswith("nats")

@@ -1,0 +1,109 @@
+"""Volumes of many dimensions from random directions."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.func import jacrev
+
+from eae_core import decoder_entropy
+from eae_core.entropy.decoder import log_volume
+from eae_core.entropy.quadrature import quadrature_blocks
+
+
+def wide_network(d=120, outputs=160):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(d, 200), nn.Tanh(), nn.Linear(200, outputs))
+    # A spread of singular values over two decades, as trained decoders have.
+    model[0].weight.data *= torch.logspace(-1, 1, d)
+    return model.eval()
+
+
+def signs(n, probes, d):
+    generator = torch.Generator().manual_seed(0)
+    return 2.0 * torch.randint(2, (n, probes, d), generator=generator).double() - 1
+
+
+def blocks(decode, z, signs, *, scale=1e-3, steps=10, memory_limit=10**9):
+    found = list(quadrature_blocks(decode, z, signs, scale, steps, memory_limit))
+    return torch.cat([block.volume for block in found]), sum(block.width for block in found)
+
+
+def along(decode, z, signs, scale):
+    """v^T log(A) v / 2 at one code, for the rows of signs."""
+    jacobian = jacrev(lambda row: decode(row[None])[0])(z[0]).detach().double()
+    values, axes = torch.linalg.eigh(jacobian.T @ jacobian)
+    return (signs @ axes).square() @ torch.hypot(
+        values.clamp_min(0).sqrt(), 0 * values + scale
+    ).log()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-1])
+def test_it_agrees_with_the_exact_method_within_its_error(scale):
+    model = wide_network()
+    exact = decoder_entropy(model, 120, samples=60, scale=scale)
+    rough = decoder_entropy(
+        model, 120, samples=60, scale=scale, method="stochastic", probes=2, steps=20
+    )
+    assert rough.rank_deficient is None
+    paired = rough.values - exact.values  # of the same codes: what is left is the probes'
+    allowed = 4 * float(paired.std()) / math.sqrt(60) + rough.truncation
+    assert abs(float(paired.mean())) < allowed < 12 * rough.standard_error
+    assert 0 < rough.truncation < rough.standard_error
+    assert rough.standard_error > exact.standard_error
+
+
+def test_many_probes_give_the_volume_of_a_code():
+    model, z = wide_network(40, 60), torch.zeros(1, 40)
+    exact = float(log_volume(model, z, scale=1e-3))
+    volumes, _ = blocks(model, z.expand(400, -1), signs(400, 1, 40), steps=40)
+    error = float(volumes.std()) / math.sqrt(400)
+    assert abs(float(volumes.mean()) - exact) < 4 * error < 0.1 * abs(exact)
+
+
+def test_the_two_rules_lie_on_both_sides_and_close_in():
+    model = wide_network(40, 60).double()
+    z, v = torch.zeros(1, 40, dtype=torch.float64), signs(30, 1, 40)
+    truth = along(model, z, v[:, 0], 1e-3)
+    widths = []
+    for steps in (2, 5, 10, 20, 40):
+        middle, width = blocks(model, z.expand(30, -1), v, steps=steps)
+        each = torch.stack(
+            [blocks(model, z, v[i : i + 1], steps=steps)[0].squeeze() for i in range(3)]
+        )
+        assert torch.allclose(each, middle[:3], rtol=0, atol=1e-9)
+        for i in range(3):
+            one, half = blocks(model, z, v[i : i + 1], steps=steps)
+            assert abs(float(one) - float(truth[i])) <= half + 1e-9
+        widths.append(width)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] < 1e-6 < 1 < widths[0]
+    assert torch.allclose(middle, truth, rtol=0, atol=1e-6)  # d steps leave nothing out
+
+
+def test_a_recursion_that_ends_early_is_exact():
+    z = torch.zeros(3, 8)
+    volumes, width = blocks(lambda z: 3 * z, z, signs(3, 2, 8), scale=1e-4, steps=8)
+    assert torch.allclose(volumes, torch.full((3,), 8 * math.log(3)).double(), rtol=0, atol=1e-6)
+    assert width == pytest.approx(0, abs=1e-6)
+
+
+def test_a_lost_dimension_is_finite():
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(30, 12, generator=generator, dtype=torch.float64)
+    weight[:, 11] = 0
+    z = torch.zeros(500, 12, dtype=torch.float64)
+    volumes, width = blocks(lambda z: z @ weight.T, z, signs(500, 1, 12), scale=1e-4, steps=12)
+    exact = float(log_volume(lambda z: z @ weight.T, z[:1], scale=1e-4))
+    assert abs(float(volumes.mean()) - exact) < 4 * float(volumes.std()) / math.sqrt(500)
+    assert width / 500 < 1e-6
+
+
+def test_block_size_changes_nothing():
+    model, z, v = wide_network(), torch.zeros(20, 120), signs(20, 2, 120)
+    whole, _ = blocks(model, z, v)
+    parts, _ = blocks(model, z, v, memory_limit=300_000)
+    assert len(list(quadrature_blocks(model, z, v, 1e-3, 10, 300_000))) > 1
+    assert torch.allclose(whole, parts, rtol=0, atol=1e-3)
+    assert not whole.requires_grad
