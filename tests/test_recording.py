@@ -1,0 +1,65 @@
+"""What the recording scripts share."""
+
+import argparse
+
+import pytest
+
+from eae_core.data import data_root, load_images
+from eae_core.records import new_record, write_record
+
+
+def test_a_run_is_recorded_only_with_the_same_parameters(script, tmp_path):
+    def asked(**parameters):
+        return script.is_recorded("demo", "a", parameters, tmp_path, remedy="do that")
+
+    assert not asked(k=1)
+    write_record(new_record("demo", "b", parameters={"k": 1}, metrics={}), tmp_path)
+    assert not asked(k=1)
+    write_record(new_record("demo", "a", parameters={"k": 1, "more": 2}, metrics={}), tmp_path)
+    assert asked(k=1)
+    with pytest.raises(ValueError, match="a is recorded with k = 1, asked is 2: do that"):
+        asked(k=2)
+    with pytest.raises(ValueError, match="with new = None, asked is 3"):
+        asked(k=1, new=3)
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, RuntimeError])
+def test_what_is_impossible_is_one_line(script, capsys, error):
+    def fail():
+        raise error("it cannot be")
+
+    assert script.end_of("demo", fail) == 1
+    assert capsys.readouterr().err == "demo: it cannot be\n"
+    assert script.end_of("demo", lambda: 130) == 130
+    with pytest.raises(ZeroDivisionError):
+        script.end_of("demo", lambda: 1 // 0)
+
+
+def test_help_is_the_docstring_with_its_example(script, capsys):
+    parser = script.script_parser("demo", "What it does.\n\nExample:\n    python demo.py --k 2\n")
+    script.add_places(parser, checkpoints=True)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    said = capsys.readouterr().out
+    assert said.startswith("usage: demo.py")
+    for part in ("What it does.\n", "example:\n    python demo.py --k 2", "--checkpoints"):
+        assert part in said
+
+
+def test_checkpoints_lie_in_the_data_folder_unless_another_is_named(script, tmp_path):
+    words = argparse.Namespace(checkpoints=None)
+    found = script.checkpoint_path(words, "demo", "a")
+    assert found == data_root() / "checkpoints" / "demo" / "a.safetensors"
+    words.checkpoints = tmp_path
+    assert script.checkpoint_path(words, "demo", "a") == tmp_path / "demo" / "a.safetensors"
+
+
+def test_a_judge_is_the_same_for_all_and_finds_real_images_near(script):
+    train, test = load_images("digits", limit=300), load_images("digits", "test")
+    first, again = (
+        script.Judge.trained_on(train, train=train, test=test, epochs=1) for _ in range(2)
+    )
+    x = train.batch(slice(0, 200))
+    assert first.distance(x) == again.distance(x)
+    assert first.distance(test.batch(slice(None))) == pytest.approx(0, abs=1e-3)
+    assert first.distance(x) < 0.2 * first.distance(1 - x)
