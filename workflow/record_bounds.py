@@ -97,7 +97,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--seeds", type=int, nargs="+", default=[0], help="of the generators, default: 0")
     add("--scales", type=float, nargs="+", default=list(SCALES), help="s, default: 1e-2 1e-4")
     add("--starts", nargs="+", choices=("prior", "noise", "metric"), help="default: as above")
-    add("--steps", type=int, default=500, help="of each fit, default: 500")
+    add("--steps", type=int, default=400, help="of each fit, default: 400")
     add("--width", type=int, default=16, help="of the encoder, default: 16")
     add("--learning-rate", type=float, default=1e-3, help="default: 1e-3")
     add("--samples", type=int, default=1000, help="images behind a bound, default: 1000")

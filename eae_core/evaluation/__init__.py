@@ -39,6 +39,11 @@ from eae_core.evaluation.fidelity import (
 )
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
+from eae_core.evaluation.lens import (
+    ImageEntropy,
+    entropy_of_reconstructions,
+    entropy_of_samples,
+)
 from eae_core.evaluation.linear import LinearCode, fit_linear_code, used_dimensions
 from eae_core.evaluation.marginals import (
     Quantiles,
@@ -75,6 +80,7 @@ __all__ = [
     "FeatureNet",
     "FeatureStatistics",
     "GaussianityReport",
+    "ImageEntropy",
     "InceptionFeatures",
     "KernelDistance",
     "LinearCode",
@@ -97,6 +103,8 @@ __all__ = [
     "encode_images",
     "energy_band",
     "energy_distance",
+    "entropy_of_reconstructions",
+    "entropy_of_samples",
     "extract_features",
     "fit_density",
     "fit_encoder_bound",

@@ -1,0 +1,214 @@
+"""Measure the entropy of the images of models that are trained already: EAE, AE, WAE, VAE, RAE-L2.
+
+One record a model lands in data/results/decoder-lens/, beside which the records of its training say
+how good it is. Three laws of codes, each as a decoder of N(0, I) behind an affine map: N(0, I)
+itself, the Gaussian fitted to the codes of training images (the only one that means something where
+nothing held the codes near N(0, I)), and the codes of test images, whose entropy is estimated from
+nearest neighbours. Several s share one pass of Jacobians.
+
+Models come from the folders of the run matrix (_runs/matrix/<profile>/, those with a record), and
+from checkpoints/eae-mnist of the data folder, which workflow/record_mnist.py leaves. A model that
+has a record is skipped.
+
+Example:
+    python workflow/record_lens.py --dry-run
+    python workflow/record_lens.py                 # 15 seconds a model on one core
+    python workflow/record_lens.py --models eae --datasets cifar10 --samples 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recording import add_places, checkpoint_path, end_of, is_recorded, script_parser, stopped
+
+from eae_core.data import ImageSet, load_images
+from eae_core.evaluation import (
+    ImageEntropy,
+    encode_images,
+    entropy_of_reconstructions,
+    entropy_of_samples,
+    fit_density,
+)
+from eae_core.evaluation.lens import SCALES
+from eae_core.hardware import peak_memory_bytes, resolve_device
+from eae_core.models import Autoencoder
+from eae_core.records import Record, load_records, new_record, read_record, write_record
+from eae_core.training import load_model
+
+EXPERIMENT = "decoder-lens"
+MODELS = ("ae", "eae", "rae_l2", "vae", "wae")
+CODES = 2000  # test images whose codes are measured, at the most
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model to measure: what is known of its training, and its weights."""
+
+    record: Record
+    checkpoint: Path
+
+    @property
+    def model(self) -> str:
+        """Its name in the matrix; the records of MNIST hold nothing but EAE."""
+        return str(self.record.parameters.get("model", "eae"))
+
+    @property
+    def dataset(self) -> str:
+        """What it was trained on."""
+        return str(self.record.parameters["dataset"])
+
+    @property
+    def name(self) -> str:
+        """Of the record that is to be made."""
+        run = self.record.run
+        return run if run.startswith(self.dataset) else f"{self.dataset}-{run}"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure and record what is asked for and not yet recorded."""
+    arguments = parse(words)
+    return end_of("record_lens", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The models one after the other; the status of the script."""
+    found = sorted(trained(arguments), key=lambda model: model.name)
+    todo = [model for model in found if not recorded(model, arguments)]
+    print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
+    for number, model in enumerate(todo, start=1):
+        print(f"model {number} of {len(todo)}: {model.name}", flush=True)
+        if arguments.dry_run:
+            continue
+        try:
+            measure(model, arguments)
+        except KeyboardInterrupt:
+            return stopped()
+    return 0
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """The command line as a namespace."""
+    parser = script_parser("record_lens", __doc__)
+    add = parser.add_argument
+    add("--matrix", type=Path, default=Path("_runs/matrix"), help="default: _runs/matrix")
+    add("--profiles", nargs="+", default=["cpu", "scan"], help="of the matrix, default: cpu scan")
+    add("--models", nargs="+", default=list(MODELS), help=f"default: {' '.join(MODELS)}")
+    add("--datasets", nargs="+", default=["mnist", "cifar10"], help="default: mnist cifar10")
+    add("--samples", type=int, default=300, help="codes of each law, default: 300")
+    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    add("--dry-run", action="store_true", help="only say what there is to do")
+    add("--note", default="", help="kept in the records")
+    add_places(parser, checkpoints=True)
+    return parser.parse_args(words)
+
+
+def trained(arguments: argparse.Namespace) -> Iterator[Trained]:
+    """The models of a command, each once: of two runs of one name the later."""
+    latest: dict[str, Trained] = {}
+    for profile in arguments.profiles:
+        for path in sorted((arguments.matrix / profile).glob("*/record.json")):
+            weights = path.with_name("model.safetensors")
+            model = Trained(read_record(path), weights)
+            old = latest.get(model.name)
+            if weights.is_file() and (old is None or old.record.created < model.record.created):
+                latest[model.name] = model
+    for record in earlier(arguments):
+        model = Trained(record, checkpoint_path(arguments, record.experiment, record.run))
+        if model.checkpoint.is_file():
+            latest.setdefault(model.name, model)
+    for model in latest.values():
+        if model.model in arguments.models and model.dataset in arguments.datasets:
+            yield model
+
+
+def earlier(arguments: argparse.Namespace) -> list[Record]:
+    """Records of workflow/record_mnist.py."""
+    try:
+        return load_records("eae-mnist", arguments.records)
+    except FileNotFoundError:
+        return []
+
+
+def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was measured, and how."""
+    said = model.record.parameters
+    kept = ("width", "latent_dim", "epochs", "images")
+    weight = said.get("options", said).get("entropy_weight")
+    return {
+        "dataset": model.dataset,
+        "model": model.model,
+        **({} if weight is None else {"entropy_weight": weight}),
+        **{name: said[name] for name in kept if name in said},
+        "trained": f"{model.record.experiment} {model.record.run} {model.record.created}",
+        "samples": arguments.samples,
+    }
+
+
+def recorded(model: Trained, arguments: argparse.Namespace) -> bool:
+    """Whether a record of this very training is there already."""
+    remedy = "delete the record, or give other --records"
+    found = parameters(model, arguments)
+    return is_recorded(EXPERIMENT, model.name, found, arguments.records, remedy=remedy)
+
+
+def measure(trained: Trained, arguments: argparse.Namespace) -> None:
+    """Measure one model and write its record."""
+    started = time.perf_counter()
+    device = resolve_device(arguments.device)
+    model = load_model(trained.checkpoint).to(device)
+    train, test = images_of(trained)
+    found = {
+        **laws(model, train, arguments.samples),
+        "codes": entropy_of_reconstructions(
+            model, encode_images(model, test), samples=min(arguments.samples, len(test))
+        ),
+    }
+    metrics = {
+        f"{name}_{law}": getattr(value, name)
+        for law, value in found.items()
+        for name in ("entropy", "code_entropy", "stretch")
+    }
+    errors = {f"standard_error_{law}": v.standard_errors[-1] for law, v in found.items()}
+    record = new_record(
+        EXPERIMENT,
+        trained.name,
+        parameters=parameters(trained, arguments),
+        metrics=metrics | errors,
+        curves={"scale": list(SCALES)}
+        | {f"entropy_{law}": list(value.entropies) for law, value in found.items()},
+        seeds=trained.record.seeds,
+        seconds=round(time.perf_counter() - started, 2),
+        peak_memory_bytes=peak_memory_bytes(device),
+        data_checksum=trained.record.data_checksum,
+        device=arguments.device,
+        notes=arguments.note or test.stand_in,
+    )
+    path = write_record(record, arguments.records)
+    shown = ", ".join(f"{law} {value.entropy:.1f}" for law, value in found.items())
+    print(f"  {shown} nats, recorded as {path.name}", flush=True)
+
+
+def images_of(trained: Trained) -> tuple[ImageSet, ImageSet]:
+    """The images that the model was trained on, and those whose codes are measured."""
+    train, test = load_images(trained.dataset), load_images(trained.dataset, "test")
+    count = trained.record.parameters.get("images") or len(train)
+    return train.subset(min(count, len(train))), test.subset(min(CODES, len(test)))
+
+
+def laws(model: Autoencoder, train: ImageSet, samples: int) -> dict[str, ImageEntropy]:
+    """Entropy of images of N(0, I), and of the Gaussian that fits the codes of training images."""
+    codes = encode_images(model, train)
+    return {
+        law: entropy_of_samples(model, fit_density(law, codes), samples=samples, scales=SCALES)
+        for law in ("standard", "gaussian")
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
