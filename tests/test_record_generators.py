@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from eae_core import decoder_entropy
+from eae_core.entropy.decoder import log_normal
 from eae_core.evaluation.sheets import read_sheet
 from eae_core.models import GENERATORS
 from eae_core.records import load_records, read_record
@@ -69,7 +71,7 @@ def test_every_model_leaves_a_record_a_sheet_and_a_checkpoint(script, words, tmp
     assert script.main([*words, "--models", "wgan_gp", "lee_vae"]) == 0
     vae, gan = load_records("generators-cpu", tmp_path / "results")
     assert [record.run for record in (vae, gan)] == ["digits-lee_vae-seed0", "digits-wgan_gp-seed0"]
-    assert vae.curves.keys() == {"loss", "reconstruction", "kl"}
+    assert vae.curves.keys() == {"loss", "reconstruction", "kl", "mean_log_singular_values"}
     assert "critic_penalty" in gan.curves
     for record in (vae, gan):
         assert record.parameters["images"] == 130
@@ -82,27 +84,30 @@ def test_every_model_leaves_a_record_a_sheet_and_a_checkpoint(script, words, tmp
         assert metrics["smallest_value"] < metrics["entropy"] < metrics["largest_value"]
         assert metrics["total_variation_of_data"] > metrics["total_variation"] > 0
         assert metrics["fd_classifier_samples"] > 0
-        for term, curve in record.curves.items():
-            assert metrics[f"final_{term}"] == curve[-1]
+        for term in record.curves.keys() - {"mean_log_singular_values"}:
+            assert metrics[f"final_{term}"] == record.curves[term][-1]
         sheet = tmp_path / "results" / "generators-cpu" / f"{record.run}.png"
         assert read_sheet(sheet, (1, 28, 28)).shape[:2] == (5, 10)
         model = load_generator(tmp_path / "saved" / "generators-cpu" / f"{record.run}.safetensors")
         assert model.name == record.parameters["model"]
 
 
-def test_the_entropy_is_that_of_the_checkpoint(script, words, tmp_path):
+def test_the_entropies_are_those_of_the_checkpoint(script, words, tmp_path):
     assert script.main([*words, "--models", "gan"]) == 0
     (record,) = load_records("generators-cpu", tmp_path / "results")
     model = load_generator(tmp_path / "saved" / "generators-cpu" / f"{record.run}.safetensors")
+    for scale, name in ((1e-2, "entropy_1e-2"), (1e-3, "entropy_1e-3"), (1e-4, "entropy")):
+        found = decoder_entropy(model.decode, 3, samples=12, scale=scale)
+        assert record.metrics[name] == pytest.approx(found.entropy, rel=1e-9)
+    assert record.metrics["standard_error"] == pytest.approx(found.standard_error, rel=1e-9)
+    assert record.metrics["rank_deficient"] == found.rank_deficient
+    # Without noise the logarithms of the stretches add up to that of the volume.
+    spectrum = record.curves["mean_log_singular_values"]
+    assert len(spectrum) == 3
+    assert spectrum == sorted(spectrum, reverse=True)
     z = torch.randn(12, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    values = []
-    for code in z:
-        columns = torch.autograd.functional.jacobian(
-            lambda u: model.double().decode(u[None]).flatten(), code
-        )
-        volume = torch.linalg.slogdet(columns.T @ columns + 1e-8 * torch.eye(3)).logabsdet / 2
-        values.append(code @ code / 2 + 1.5 * 1.8378770664093453 + volume)
-    assert record.metrics["entropy"] == pytest.approx(torch.stack(values).mean().item(), abs=0.05)
+    found = decoder_entropy(model.decode, 3, samples=12, scale=1e-14)
+    assert sum(spectrum) - log_normal(z).mean().item() == pytest.approx(found.entropy, abs=1e-4)
 
 
 def test_a_subset_of_classes_is_recorded_under_its_name_and_not_judged(script, words, tmp_path):
