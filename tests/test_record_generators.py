@@ -47,7 +47,7 @@ def test_table_3_ends_in_a_cell_of_table_2(script):
 def test_a_profile_gives_sizes_and_words_replace_them(script):
     (cpu, *_) = cells(script, "--table", "2")
     (paper, *_) = cells(script, "--table", "2", "--profile", "paper")
-    assert (cpu.sizes.width, cpu.sizes.limit, cpu.sizes.seen) == (32, 20_000, 60_000)
+    assert (cpu.sizes.width, cpu.sizes.limit, cpu.sizes.seen) == (32, 12_500, 50_000)
     assert (paper.sizes.width, paper.sizes.limit, paper.epochs) == (64, None, 64)
     assert {cpu.sizes.latent_dim, paper.sizes.latent_dim} == {62}
     assert {cpu.sizes.batch_size, paper.sizes.batch_size} == {64}

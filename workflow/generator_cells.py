@@ -33,7 +33,7 @@ class Sizes:
 
 
 PROFILES = {
-    "cpu": Sizes(width=32, limit=20_000, epochs=None, seen=60_000),
+    "cpu": Sizes(width=32, limit=12_500, epochs=None, seen=50_000),
     "paper": Sizes(width=64, limit=None, epochs=64, seen=None, samples=10_000, judged=10_000),
 }
 

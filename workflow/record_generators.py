@@ -8,10 +8,10 @@ cell, all digits, is the one of Table 2 and carries its name. A cell with a vali
 one that was stopped (Ctrl-C, a power cut) goes on where it was when the command is given again.
 
 The profile paper trains for 64 epochs on all 70,000 images, as the paper does; on the digits 0 to k
-it takes fewer steps where there are fewer images, 6,800 at the least. The profile cpu has a seventh
-of that, so there the length of training would show in the entropy, where the question is what the
-images do: it shows every cell the same number of images, 60,000 within 4 percent, the first 20,000
-of the cell again and again.
+it takes fewer steps where there are fewer images, 6,800 at the least. The profile cpu takes 780.
+After so few the length of training shows in the entropy, where the question is what the images do:
+so it shows every cell the same number of images, 50,000 within 4 percent, the first 12,500 of the
+cell again and again. A cell takes one to two and a half minutes on a core.
 
 Example:
     python workflow/record_generators.py --table 2 --seeds 0 1 2
