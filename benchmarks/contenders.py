@@ -125,7 +125,7 @@ def _serve(pipe: Any) -> None:
 
 
 def _search(z: torch.Tensor, k: int, call: Callable[..., object], pipe: Any) -> None:
-    peak, first = _peak_bytes(lambda: call(z, k))
+    peak, first = peak_bytes(lambda: call(z, k))
     pipe.send("within")
     times = [first] if first > 2 * BUDGET else []
     while not times or (first < 2 * BUDGET and sum(times) < BUDGET and len(times) < MOST_RUNS):
@@ -134,7 +134,7 @@ def _search(z: torch.Tensor, k: int, call: Callable[..., object], pipe: Any) -> 
 
 
 def _losses(z: torch.Tensor, k: int) -> dict[str, dict[str, Any]]:
-    peaks = {name: _peak_bytes(lambda call=call: call(z, k))[0] for name, call in LOSSES.items()}
+    peaks = {name: peak_bytes(lambda call=call: call(z, k))[0] for name, call in LOSSES.items()}
     times: dict[str, list[float]] = {name: [] for name in LOSSES}
     while min(map(len, times.values())) < 3 or (
         sum(map(sum, times.values())) < 4 * BUDGET and len(times["eae_core"]) < 10 * MOST_RUNS
@@ -150,7 +150,7 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _peak_bytes(call: Callable[[], object]) -> tuple[int, float]:
+def peak_bytes(call: Callable[[], object]) -> tuple[int, float]:
     """Memory that the call added at its peak, and its seconds.
 
     On Linux the high-water mark is reset first; elsewhere it counts what the process ever took.

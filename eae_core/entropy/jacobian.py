@@ -24,9 +24,10 @@ from eae_core.neighbors.memory import memory_to_use
 
 Decode = Callable[[Tensor], Tensor]
 
-#: tensors of the largest size that are alive together while tangents go through a layer: what goes
-#: in, what comes out, and two copies in another layout
-ALIVE = 4
+#: memory that tangents take on their way, in tensors of the largest size. Measured on a processor
+#: with transposed convolutions: what goes in and out, copies in other layouts, and what the
+#: allocator keeps for the next layer.
+ALIVE = 12
 #: bytes of the largest tensor of a block. On a processor, allocations beyond 32 MiB go back to the
 #: system after each use, and getting them again costs more than a larger block saves.
 LARGEST_TENSOR = {"cpu": 28 * 2**20, "cuda": 2**30}
@@ -104,11 +105,12 @@ def plan_blocks(decode: Decode, z: Tensor, memory_limit: int | None) -> Plan:
     trial, d = try_decoder(decode, z), z.shape[1]
     limit = memory_to_use(z.device, memory_limit)
     # The Jacobian as it comes, in float64, and two copies that the factorisation makes.
-    fixed = trial.outputs * d * (z.element_size() + 3 * 8)
+    fixed = trial.constant + trial.outputs * d * (z.element_size() + 3 * 8)
     tangent = ALIVE * trial.largest
     if fixed + d * tangent <= limit:
+        each = fixed - trial.constant + d * tangent
         cap = LARGEST_TENSOR.get(z.device.type, limit) // (d * trial.largest)
-        return Plan(max(min(limit // (fixed + d * tangent), cap), 1), d, trial.outputs)
+        return Plan(max(min((limit - trial.constant) // each, cap), 1), d, trial.outputs)
     if fixed + tangent > limit:
         raise ValueError(
             f"memory_limit={limit} is too small: one code needs {fixed + tangent} bytes here"
@@ -122,6 +124,7 @@ class Trial:
 
     largest: int  #: bytes of the largest tensor
     total: int  #: bytes of all tensors together
+    constant: int  #: bytes of the largest tensor that more codes do not make larger, a weight
     outputs: int  #: D
 
 
@@ -140,7 +143,8 @@ def try_decoder(decode: Decode, z: Tensor) -> Trial:
             moved = _push(decode, z[:1].expand(rows, -1).contiguous(), torch.ones_like(z[:1]))
         seen.append(mode.sizes)
     growing = [size for size in seen[0] if 2 * size in seen[1]]
-    return Trial(max(growing), sum(growing), moved.shape[1])
+    constant = max((size for size in seen[0] if 2 * size not in seen[1]), default=0)
+    return Trial(max(growing), sum(growing), constant, moved.shape[1])
 
 
 def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:
@@ -219,15 +223,21 @@ def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
 
 def _singular_values(jacobian: Tensor) -> Tensor:
     """(n, d) in float64, of (n, D, d)."""
-    d = jacobian.shape[2]
     tall = jacobian.double()
-    if jacobian.dtype != torch.float64 and jacobian.is_cuda:
-        # The Gram matrix in float64 loses what lies below 1e-8 of the largest one, and a Jacobian
-        # in float32 has nothing but rounding there; on a GPU it is many times faster.
-        squares: Tensor = torch.linalg.eigvalsh(tall.mT @ tall)
-        return squares.clamp_min(0).sqrt().flip(1)
+    if jacobian.is_cuda and jacobian.dtype != torch.float64:
+        return gram_singular_values(tall)
     values: Tensor = torch.linalg.svdvals(torch.linalg.qr(tall, mode="r").R)
-    return nn.functional.pad(values, (0, d - values.shape[1]))
+    return nn.functional.pad(values, (0, tall.shape[2] - values.shape[1]))
+
+
+def gram_singular_values(tall: Tensor) -> Tensor:
+    """Roots of the eigenvalues of J^T J, of (n, D, d) in float64.
+
+    What lies below 1e-8 of the largest one is lost. A Jacobian in float32 has nothing but rounding
+    there, and on a GPU this is many times faster than a factorisation of J.
+    """
+    squares: Tensor = torch.linalg.eigvalsh(tall.mT @ tall)
+    return squares.clamp_min(0).sqrt().flip(1)
 
 
 class _Sizes(TorchDispatchMode):

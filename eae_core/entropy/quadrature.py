@@ -58,10 +58,12 @@ def quadrature_blocks(
     steps = min(steps, d, trial.outputs)
     limit = memory_to_use(z.device, memory_limit)
     # One pass back keeps all of the passes forward; two bases in float64 grow with the steps.
-    need = probes * (2 * trial.total + (steps + 2) * 8 * (d + trial.outputs))
-    if need > limit:
+    each = probes * (2 * trial.total + (steps + 2) * 8 * (d + trial.outputs))
+    if trial.constant + each > limit:
+        need = trial.constant + each
         raise ValueError(f"memory_limit={limit} is too small: one code needs {need} bytes here")
-    for codes, start in zip(z.split(limit // need), signs.split(limit // need), strict=True):
+    rows = (limit - trial.constant) // each
+    for codes, start in zip(z.split(rows), signs.split(rows), strict=True):
         alpha, beta = _bidiagonalize(
             decode, codes.repeat_interleave(probes, 0), start.flatten(0, 1), steps
         )
