@@ -24,11 +24,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.func import jvp, vmap
 from tqdm import tqdm
 
 from eae_core.entropy.law import whole
 
 LOG_TWO_PI = math.log(2 * math.pi)
+TANGENTS = 1024  # pushed through the decoder at a time
 DAMPINGS = (0.0, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)  # candidates for c; s where they are below it
 
 
@@ -230,17 +232,22 @@ def decoder_metric(decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
         tensor([[[9., 0.],
                  [0., 9.]]], dtype=torch.float64)
     """
-    columns = []
+    d = z.shape[1]
+    basis = torch.eye(d, dtype=z.dtype, device=z.device)
+    parts = []
     with torch.no_grad(), warnings.catch_warnings():
         # torch's forward mode scripts some of its own functions when it is first used.
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        for j in range(z.shape[1]):
-            direction = torch.zeros_like(z)
-            direction[:, j] = 1
-            columns.append(torch.func.jvp(decode, (z,), (direction,))[1].flatten(1))
-    jacobian = torch.stack(columns, 2).double()  # n x D x d
-    metric: Tensor = jacobian.mT @ jacobian
-    return metric
+        for rows in z.split(max(1, TANGENTS // d)):
+
+            def column(direction: Tensor, rows: Tensor = rows) -> Tensor:
+                moved: Tensor = jvp(decode, (rows,), (direction.expand_as(rows).contiguous(),))[1]
+                return moved
+
+            columns = vmap(column)(basis)  # d x n x ...
+            jacobian = columns.flatten(2).permute(1, 2, 0).double()  # n x D x d
+            parts.append(jacobian.mT @ jacobian)
+    return torch.cat(parts)
 
 
 def check_scale(scale: float) -> None:
