@@ -201,7 +201,7 @@ def _exact(
     decode: Decode, z: Tensor, scale: float, memory_limit: int | None
 ) -> Iterator[VolumeBlock]:
     plan = plan_blocks(decode, z, memory_limit)
-    smallest_share = max(plan.outputs, z.shape[1]) * torch.finfo(z.dtype).eps
+    smallest_share = max(plan.outputs, z.shape[1]) * plan.precision
     for values in singular_value_blocks(decode, z, plan):
         lost = values[:, -1] <= smallest_share * values[:, 0]
         yield VolumeBlock(_log_volume(values, scale), deficient=int(lost.sum()))

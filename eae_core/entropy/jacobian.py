@@ -71,6 +71,7 @@ class Plan:
     rows: int  #: codes at a time
     tangents: int  #: of d, at a time
     outputs: int  #: D
+    precision: float  #: relative, of what the decoder computes
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +111,13 @@ def plan_blocks(decode: Decode, z: Tensor, memory_limit: int | None) -> Plan:
     if fixed + d * tangent <= limit:
         each = fixed - trial.constant + d * tangent
         cap = LARGEST_TENSOR.get(z.device.type, limit) // (d * trial.largest)
-        return Plan(max(min((limit - trial.constant) // each, cap), 1), d, trial.outputs)
+        rows = max(min((limit - trial.constant) // each, cap), 1)
+        return Plan(rows, d, trial.outputs, trial.precision)
     if fixed + tangent > limit:
         raise ValueError(
             f"memory_limit={limit} is too small: one code needs {fixed + tangent} bytes here"
         )
-    return Plan(1, (limit - fixed) // tangent, trial.outputs)
+    return Plan(1, (limit - fixed) // tangent, trial.outputs, trial.precision)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class Trial:
     total: int  #: bytes of all tensors together
     constant: int  #: bytes of the largest tensor that more codes do not make larger, a weight
     outputs: int  #: D
+    precision: float  #: relative, of the coarser of code and output
 
 
 def try_decoder(decode: Decode, z: Tensor) -> Trial:
@@ -144,7 +147,8 @@ def try_decoder(decode: Decode, z: Tensor) -> Trial:
         seen.append(mode.sizes)
     growing = [size for size in seen[0] if 2 * size in seen[1]]
     constant = max((size for size in seen[0] if 2 * size not in seen[1]), default=0)
-    return Trial(max(growing), sum(growing), constant, moved.shape[1])
+    precision = max(torch.finfo(each.dtype).eps for each in (z, moved))
+    return Trial(max(growing), sum(growing), constant, moved.shape[1], precision)
 
 
 def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:

@@ -219,6 +219,23 @@ def test_half_precision_is_lifted_for_the_determinant():
     assert abs(result.entropy - full.entropy) < 0.1
 
 
+def test_autocast_is_known_by_its_output():
+    model = network()
+
+    def decode(z):
+        with torch.autocast("cpu", torch.bfloat16):
+            return model(z)
+
+    precision = plan_blocks(decode, torch.zeros(3, 6), None).precision
+    assert precision == torch.finfo(torch.bfloat16).eps
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)
+        result = decoder_entropy(decode, 6, samples=200)
+    full = decoder_entropy(model, 6, samples=200)
+    assert 1e-6 < abs(result.entropy - full.entropy) < 0.1
+    assert full.rank_deficient == 0
+
+
 def test_block_size_changes_nothing():
     decode = convolutions()
     plans = [plan_blocks(decode, torch.zeros(9, 5), limit) for limit in (15_000, 60_000, 10**8)]
