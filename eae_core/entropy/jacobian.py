@@ -20,6 +20,7 @@ from torch.func import jvp, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from eae_core.entropy.kernels import FastTransposedConvolutions
 from eae_core.neighbors.memory import memory_to_use
 
 Decode = Callable[[Tensor], Tensor]
@@ -220,7 +221,8 @@ def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
         x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
         return x, moved
 
-    x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
+    with FastTransposedConvolutions():
+        x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
     checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
     return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
 
