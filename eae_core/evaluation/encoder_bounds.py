@@ -4,8 +4,8 @@ Noise of standard deviation s on every pixel gives an image x = d(z_0) the densi
 encoder q bounds it by a variational argument:
 :math:`-\log p(x) \le -\mathbb E_q \log \frac{p(x, z)}{q(z \mid x)}` with
 :math:`p(x \mid z) = N(d(z), s^2 I)`. For small s the left side is, on average,
-:math:`\frac{D - d}2 \log 2\pi s^2 + H` with H of :func:`eae_core.decoder_entropy`, for images of D
-numbers. So
+:math:`\frac{D - d}2 \log 2\pi s^2 + H` with H of
+:func:`eae_core.entropy.decoder_entropy`, for images of D numbers. So
 
 .. math:: H \;\le\; \hat H_q = -\mathbb E_x \mathbb E_q \log \frac{p(x, z)}{q(z \mid x)}
     - \frac{D - d}2 \log 2\pi s^2 .
@@ -54,7 +54,7 @@ class EncoderBound:
     start: float  #: the bound before the first step
     curve: dict[str, list[float]] = field(repr=False)  #: "step", and mean "bound" of those before
     values: Tensor = field(repr=False)  #: (samples,) float64, one draw from each posterior
-    encoder: nn.Module = field(repr=False)  #: the fitted :class:`PosteriorEncoder`
+    encoder: nn.Module = field(repr=False)  #: the fitted network
 
 
 def fit_encoder_bound(

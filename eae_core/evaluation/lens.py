@@ -1,7 +1,8 @@
 r"""Entropy of what a trained model draws: that of its codes, and the stretch of its decoder.
 
 Codes :math:`z = m + L u` with u from N(0, I) have a Gaussian law, and the decoder behind the affine
-map is a decoder of N(0, I), so that its entropy is that of :func:`eae_core.decoder_entropy`:
+map is a decoder of N(0, I), so that its entropy is that of
+:func:`eae_core.entropy.decoder_entropy`:
 
 .. math:: H = \underbrace{\mathbb E[-\log p(z)]}_{\text{codes}}
     + \underbrace{\mathbb E\,\tfrac12 \log \det J^\top J}_{\text{stretch}},
