@@ -111,9 +111,9 @@ class GAN(AdversarialModel):
     r"""The original game, with the generator's loss that does not saturate.
 
     .. math::
-        \mathcal L_C = \frac1n \sum_i \log\bigl(1 + e^{-C(x_i)}\bigr)
-            + \frac1n \sum_i \log\bigl(1 + e^{C(G(z_i))}\bigr), \qquad
-        \mathcal L_G = \frac1n \sum_i \log\bigl(1 + e^{-C(G(z_i))}\bigr)
+        \mathcal L_C &= \frac1n \sum_i \log\bigl(1 + e^{-C(x_i)}\bigr)
+            + \frac1n \sum_i \log\bigl(1 + e^{C(G(z_i))}\bigr) \\
+        \mathcal L_G &= \frac1n \sum_i \log\bigl(1 + e^{-C(G(z_i))}\bigr)
 
     in nats: the cross-entropy of the critic's sigmoid with "given" and "made", and of made images
     with "given". An undecided critic has 2 log 2 and log 2.

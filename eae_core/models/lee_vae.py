@@ -17,9 +17,9 @@ class LeeVAE(Autoencoder):
     r"""Variational autoencoder with a Bernoulli likelihood.
 
     .. math::
-        \mathcal L = \frac1n \sum_i \Bigl( -\sum_p \bigl( x_{ip} \log D(z_i)_p
-        + (1 - x_{ip}) \log(1 - D(z_i)_p) \bigr)
-        + \mathrm{KL}\bigl(N(\mu_i, \sigma_i^2), N(0, I)\bigr) \Bigr),
+        \mathcal L = \frac1n \sum_i \Bigl( & -\sum_p \bigl( x_{ip} \log D(z_i)_p
+        + (1 - x_{ip}) \log(1 - D(z_i)_p) \bigr) \\
+        & + \mathrm{KL}\bigl(N(\mu_i, \sigma_i^2), N(0, I)\bigr) \Bigr),
         \qquad z_i = \mu_i + \sigma_i \varepsilon_i
 
     minus the evidence lower bound, in nats, with :math:`\sigma = \log(1 + e^s) + 10^{-6}` of the
