@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from eae_core.entropy.kernels import FastTransposedConvolutions
+from eae_core.entropy.tangents import ShortTangents
 from eae_core.neighbors.memory import memory_to_use
 
 Decode = Callable[[Tensor], Tensor]
@@ -29,9 +30,10 @@ Decode = Callable[[Tensor], Tensor]
 #: with transposed convolutions: what goes in and out, copies in other layouts, and what the
 #: allocator keeps for the next layer.
 ALIVE = 12
-#: bytes of the largest tensor of a block. On a processor, allocations beyond 32 MiB go back to the
-#: system after each use, and getting them again costs more than a larger block saves.
-LARGEST_TENSOR = {"cpu": 28 * 2**20, "cuda": 2**30}
+#: bytes of the largest tensor of a block. On a processor, what is freed beyond twice KEPT goes back
+#: to the system, and getting it again takes up to a quarter of all time.
+LARGEST_TENSOR = {"cpu": 16 * 2**20, "cuda": 2**30}
+KEPT = 31 * 2**20
 
 
 def jacobian_singular_values(
@@ -87,6 +89,8 @@ class VolumeBlock:
 def singular_value_blocks(decode: Decode, z: Tensor, plan: Plan) -> Iterator[Tensor]:
     """:func:`jacobian_singular_values`, a block of codes at a time."""
     moved = False
+    # The allocator of Linux keeps as much for the next block as the largest tensor it has seen go.
+    torch.empty(KEPT, dtype=torch.uint8)
     for part in z.split(plan.rows):
         values = _singular_values(_jacobian(decode, part, plan.tangents))
         moved = moved or bool(values.any())
@@ -206,9 +210,11 @@ def load_forward_mode() -> None:
 def _jacobian(decode: Decode, z: Tensor, tangents: int) -> Tensor:
     """(n, D, d): so many columns at a time."""
     with torch.no_grad():
+        # Of a view, torch would push tangents of all that it is a view of.
+        z = z.clone()
         basis = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         columns = [_push(decode, z, chunk) for chunk in basis.split(tangents)]
-        jacobian = torch.cat(columns, 2)
+        jacobian = columns[0] if len(columns) == 1 else torch.cat(columns, 2)
     if not jacobian.isfinite().all():
         raise ValueError("the decoder's derivative is NaN or infinite at some codes")
     return jacobian
@@ -221,7 +227,7 @@ def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
         x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
         return x, moved
 
-    with FastTransposedConvolutions():
+    with FastTransposedConvolutions(), ShortTangents():
         x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
     checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
     return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)

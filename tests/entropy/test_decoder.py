@@ -13,7 +13,15 @@ from eae_core import decoder_entropy
 from eae_core.entropy import gaussian_entropy_bound
 from eae_core.entropy.decoder import RankDeficientError, RankDeficientWarning, log_volume
 from eae_core.entropy.half_sphere import HALF_SPHERE_ENTROPY, half_sphere, half_sphere_moments
-from eae_core.entropy.jacobian import gram_singular_values, jacobian_singular_values, plan_blocks
+from eae_core.entropy.jacobian import (
+    Plan,
+    _Sizes,
+    gram_singular_values,
+    jacobian_singular_values,
+    load_forward_mode,
+    plan_blocks,
+    singular_value_blocks,
+)
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -262,6 +270,19 @@ def test_a_block_stays_within_the_limit_whatever_the_number_of_samples():
         decoder_entropy(decode, 4, samples=samples, memory_limit=100_000)
         peaks.append(max(seen))
     assert peaks[0] == peaks[1] < 50
+
+
+def test_memory_does_not_follow_the_number_of_samples(monkeypatch):
+    """Not even behind the decoder: tangents of a view take the size of what it is a view of."""
+    load_forward_mode()
+    monkeypatch.setattr("eae_core.entropy.jacobian.KEPT", 1)
+    largest = []
+    for samples in (64, 6400):
+        z = torch.randn(samples, 4)
+        with _Sizes() as mode:
+            list(singular_value_blocks(torch.tanh, z, Plan(8, 4, 4, 1e-7)))
+        largest.append(max(mode.sizes))
+    assert largest[0] == largest[1] <= 8 * 4 * 4 * 8  # a Jacobian of 8 codes in float64
 
 
 def test_more_samples_begin_with_the_same_codes():
