@@ -25,10 +25,18 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from recording import add_places, checkpoint_path, end_of, is_recorded, script_parser, stopped
+from recording import (
+    add_work,
+    checkpoint_path,
+    end_of,
+    is_recorded,
+    one_by_one,
+    script_parser,
+)
 
 from eae_core.data import dataset_info
 from eae_core.evaluation import EncoderOptions, fit_encoder_bound, posterior_bounds
@@ -74,17 +82,22 @@ def work(arguments: argparse.Namespace) -> int:
     bounds = list(planned(arguments))
     todo = [bound for bound in bounds if not recorded(bound, arguments)]
     print(f"{len(bounds)} records, {len(bounds) - len(todo)} of them there already", flush=True)
-    for number, bound in enumerate(todo, start=1):
-        path = checkpoint_path(arguments, f"generators-{arguments.profile}", bound.generator)
-        there = "" if path.is_file() else ": no checkpoint, see workflow/record_generators.py"
-        print(f"record {number} of {len(todo)}: {bound.name}{there}", flush=True)
-        if there or arguments.dry_run:
-            continue
-        try:
-            record(bound, load_generator(path), arguments)
-        except KeyboardInterrupt:
-            return stopped()
-    return 0
+    ready = []
+    for bound in todo:
+        if generator_path(bound, arguments).is_file():
+            ready.append(bound)
+        else:
+            print(f"{bound.name}: no checkpoint, see workflow/record_generators.py", flush=True)
+    return one_by_one(
+        ready,
+        lambda bound: record(bound, load_generator(generator_path(bound, arguments)), arguments),
+        dry_run=arguments.dry_run,
+    )
+
+
+def generator_path(bound: Bound, arguments: argparse.Namespace) -> Path:
+    """Where its generator lies."""
+    return checkpoint_path(arguments, f"generators-{arguments.profile}", bound.generator)
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -101,11 +114,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--width", type=int, default=16, help="of the encoder, default: 16")
     add("--learning-rate", type=float, default=1e-3, help="default: 1e-3")
     add("--samples", type=int, default=1000, help="images behind a bound, default: 1000")
-    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add("--no-progress", action="store_true", help="show no progress bar")
-    add("--dry-run", action="store_true", help="only say what there is to do")
-    add("--note", default="", help="kept in the records")
-    add_places(parser, checkpoints=True)
+    add_work(parser)
     return parser.parse_args(words)
 
 

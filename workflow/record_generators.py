@@ -28,7 +28,7 @@ from pathlib import Path
 
 import torch
 from generator_cells import PROFILES, Cell, planned
-from recording import add_places, checkpoint_path, end_of, script_parser, stopped
+from recording import add_work, checkpoint_path, end_of, script_parser, stopped
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -91,11 +91,8 @@ def parse(words: list[str] | None) -> argparse.Namespace:
         ("judged", "samples behind the Frechet distance"),
     ):
         add(f"--{name}", type=int, metavar="N", help=f"{what}; in place of the profile's")
-    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     add("--no-progress", action="store_true", help="show no progress bar")
-    add("--dry-run", action="store_true", help="only say what there is to do")
-    add("--note", default="", help="kept in the records")
-    add_places(parser, checkpoints=True)
+    add_work(parser)
     return parser.parse_args(words)
 
 

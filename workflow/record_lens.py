@@ -25,7 +25,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recording import add_places, checkpoint_path, end_of, is_recorded, script_parser, stopped
+from recording import (
+    add_work,
+    checkpoint_path,
+    end_of,
+    is_recorded,
+    one_by_one,
+    script_parser,
+)
 
 from eae_core.data import ImageSet, load_images
 from eae_core.evaluation import (
@@ -81,15 +88,7 @@ def work(arguments: argparse.Namespace) -> int:
     found = sorted(trained(arguments), key=lambda model: model.name)
     todo = [model for model in found if not recorded(model, arguments)]
     print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
-    for number, model in enumerate(todo, start=1):
-        print(f"model {number} of {len(todo)}: {model.name}", flush=True)
-        if arguments.dry_run:
-            continue
-        try:
-            measure(model, arguments)
-        except KeyboardInterrupt:
-            return stopped()
-    return 0
+    return one_by_one(todo, lambda model: measure(model, arguments), dry_run=arguments.dry_run)
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -101,10 +100,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--models", nargs="+", default=list(MODELS), help=f"default: {' '.join(MODELS)}")
     add("--datasets", nargs="+", default=["mnist", "cifar10"], help="default: mnist cifar10")
     add("--samples", type=int, default=300, help="codes of each law, default: 300")
-    add("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
-    add("--dry-run", action="store_true", help="only say what there is to do")
-    add("--note", default="", help="kept in the records")
-    add_places(parser, checkpoints=True)
+    add_work(parser)
     return parser.parse_args(words)
 
 

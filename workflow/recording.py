@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 
@@ -15,6 +15,7 @@ from eae_core.data import ImageSet, data_root
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
 from eae_core.records import load_records
 
+ItemT = TypeVar("ItemT", bound="Named")
 STOPPED = 130  # what a shell says of a command that Ctrl-C ended
 
 
@@ -36,6 +37,14 @@ def add_places(parser: argparse.ArgumentParser, *, checkpoints: bool = False) ->
         parser.add_argument(
             "--checkpoints", type=Path, help="default: checkpoints in the data folder"
         )
+
+
+def add_work(parser: argparse.ArgumentParser) -> None:
+    """Words of every script that measures models: where, whether, and what is written."""
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    parser.add_argument("--dry-run", action="store_true", help="only say what there is to do")
+    parser.add_argument("--note", default="", help="kept in the records")
+    add_places(parser, checkpoints=True)
 
 
 def checkpoint_path(arguments: argparse.Namespace, experiment: str, run: str) -> Path:
@@ -79,6 +88,27 @@ def end_of(name: str, work: Callable[[], int]) -> int:
     except (ValueError, OSError, RuntimeError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+
+
+class Named(Protocol):
+    """What a record is made of."""
+
+    @property
+    def name(self) -> str:
+        """Of the record."""
+
+
+def one_by_one(items: Sequence[ItemT], record: Callable[[ItemT], object], *, dry_run: bool) -> int:
+    """Record the items in their order, saying which; the status of the script."""
+    for number, item in enumerate(items, start=1):
+        print(f"record {number} of {len(items)}: {item.name}", flush=True)
+        if dry_run:
+            continue
+        try:
+            record(item)
+        except KeyboardInterrupt:
+            return stopped()
+    return 0
 
 
 def stopped() -> int:
