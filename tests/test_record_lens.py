@@ -57,7 +57,7 @@ def test_a_model_leaves_a_record_with_three_laws_of_codes(script, words, tmp_pat
 
 def test_a_dry_run_measures_nothing(script, words, tmp_path, capsys):
     assert script.main([*words, "--dry-run"]) == 0
-    assert "model 1 of 1: digits-eae-w0.5-seed0" in capsys.readouterr().out
+    assert "record 1 of 1: digits-eae-w0.5-seed0" in capsys.readouterr().out
     with pytest.raises(FileNotFoundError):
         load_records("decoder-lens", tmp_path)
 
