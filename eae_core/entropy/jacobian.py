@@ -31,7 +31,7 @@ Decode = Callable[[Tensor], Tensor]
 #: allocator keeps for the next layer.
 ALIVE = 12
 #: bytes of the largest tensor of a block. On a processor, what is freed beyond twice KEPT goes back
-#: to the system, and getting it again takes up to a quarter of all time.
+#: to the system, and getting it again for every block costs more than a larger block saves.
 LARGEST_TENSOR = {"cpu": 16 * 2**20, "cuda": 2**30}
 KEPT = 31 * 2**20
 
@@ -90,7 +90,8 @@ def singular_value_blocks(decode: Decode, z: Tensor, plan: Plan) -> Iterator[Ten
     """:func:`jacobian_singular_values`, a block of codes at a time."""
     moved = False
     # The allocator of Linux keeps as much for the next block as the largest tensor it has seen go.
-    torch.empty(KEPT, dtype=torch.uint8)
+    if z.device.type == "cpu":
+        torch.empty(KEPT, dtype=torch.uint8)
     for part in z.split(plan.rows):
         values = _singular_values(_jacobian(decode, part, plan.tangents))
         moved = moved or bool(values.any())
@@ -246,7 +247,7 @@ def gram_singular_values(tall: Tensor) -> Tensor:
     """Roots of the eigenvalues of J^T J, of (n, D, d) in float64.
 
     What lies below 1e-8 of the largest one is lost. A Jacobian in float32 has nothing but rounding
-    there, and this takes a third of the time of a factorisation of J, on a GPU far less.
+    there, and this takes less time than a factorisation of J, on a GPU far less.
     """
     outputs, d = tall.shape[1:]
     gram = tall.mT @ tall if outputs >= d else tall @ tall.mT  # not more eigenvalues than there are

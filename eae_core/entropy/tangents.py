@@ -22,8 +22,8 @@ Along = Callable[[Tensor], Tensor]  # from the tangent of the input to that of t
 class ShortTangents(TorchFunctionMode):
     """Linear layers, convolutions, ReLU, and batch normalisation in evaluation mode.
 
-    What is computed is the same; in a generator of grey images it takes a third less time. All
-    other operations, and layers whose weights move with the code, are left to torch.
+    What is computed is the same, in less time. All other operations, and layers whose weights move
+    with the code, are left to torch.
 
     Example:
         >>> layer, x = torch.nn.Linear(2, 1, bias=False), torch.zeros(1, 2)

@@ -70,11 +70,11 @@ def test_every_rule_is_tried():
     assert set(RULES) <= seen
 
 
-@pytest.mark.parametrize("call", [{}, {"named": True}])
-def test_a_weight_that_moves_with_the_code_is_left_to_torch(call):
+@pytest.mark.parametrize("named", [False, True])
+def test_a_weight_that_moves_with_the_code_is_left_to_torch(named):
     def decode(z):
         weight = z[:1].T @ z[:1]  # (2, 2)
-        return F.linear(input=z, weight=weight) if call else F.linear(z, weight)
+        return F.linear(input=z, weight=weight) if named else F.linear(z, weight)
 
     z, direction = torch.randn(1, 2).double(), torch.randn(1, 2).double()
     expected = jvp(decode, (z,), (direction,))[1]
