@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import pytest
+from torch import nn
 
 from eae_core.cli import main
 from eae_core.cli.model_options import description, flag
@@ -79,6 +80,7 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--width", "0"], "width"),
         (["--latent-dim", "0"], "latent_dim"),
         (["--limit", "0"], "limit must be at least 1"),
+        (["--convolutions", "5"], "convolutions must be from 1 to 4, got 5"),
         (["--batch-size", "2"], "batch_size 2 is too small"),
         (["--precision", "16"], "precision must be"),
         (["--device", "gpu"], "unknown device 'gpu'"),
@@ -99,6 +101,14 @@ def test_impossible_training_is_refused(said, tmp_path, monkeypatch, words, mess
     assert (status, out) == (2, "")
     assert message in err
     assert not list(tmp_path.glob("run/*"))
+
+
+def test_a_network_with_fewer_convolutions_is_trained_and_read_again(said, tmp_path):
+    words = ["--epochs", 1, "--convolutions", 2, "--output", tmp_path]
+    assert said("train", *SMALL, *words)[0] == 0
+    assert read_record(tmp_path / "record.json").parameters["convolutions"] == 2
+    trained = load_model(tmp_path / "model.safetensors")
+    assert sum(isinstance(layer, nn.Conv2d) for layer in trained.encoder) == 2
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from eae_core.cli import main
 from eae_core.cli.parser import build_parser
 from eae_core.data import DATASETS
-from eae_core.models import MODELS
+from eae_core.models import MODELS, published_options
 from eae_core.records import load_records, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,7 +21,7 @@ matrix = importlib.util.module_from_spec(spec)
 sys.modules["matrix"] = matrix
 spec.loader.exec_module(matrix)
 
-PROFILES = ("tiny", "cpu", "scan", "narrow", "decay", "paper")
+PROFILES = list(yaml.safe_load(matrix.MATRIX.read_text(encoding="utf-8"))["profiles"])
 
 
 def snakemake(*words, output, records):
@@ -51,20 +52,32 @@ def test_all_models_stand_in_the_table_at_every_seed():
                 assert sorted(found) == sorted(MODELS)
 
 
-def test_the_more_special_wins_and_epochs_double(tmp_path):
+def test_the_more_special_wins_and_factors_multiply(tmp_path):
     path = tmp_path / "matrix.yml"
     path.write_text(
         "models: [ae, vae]\n"
         "profiles:\n"
         "  p:\n"
         "    seeds: [3]\n"
-        "    defaults: {epochs: 5, width: 8, limit: 10}\n"
+        "    defaults: {epochs: 5, width: 8, limit: 10, beta: 0.072}\n"
         "    datasets: {mnist: {width: 16}, cifar10: {}}\n"
-        "    by_model: {vae: {epochs: x2, limit: 20}}\n"
+        "    by_model: {vae: {epochs: x2, limit: 20, beta: x0.3}}\n"
     )
     words = {(c.dataset, c.model): dict(c.words) for c in matrix.load_cells("p", path=path)}
-    assert words["mnist", "ae"] == {"epochs": 5, "width": 16, "limit": 10}
-    assert words["cifar10", "vae"] == {"epochs": 10, "width": 8, "limit": 20}
+    assert words["mnist", "ae"] == {"epochs": 5, "width": 16, "limit": 10, "beta": 0.072}
+    special = {"epochs": 10, "width": 8, "limit": 20, "beta": 0.0216}
+    assert words["cifar10", "vae"] == special
+    assert isinstance(words["cifar10", "vae"]["epochs"], int)
+
+
+def test_the_scans_of_three_models_span_the_same_factors_around_published_weights():
+    name = {"eae": "entropy_weight", "vae": "beta", "wae": "mmd_weight"}
+    for model, profile in {"eae": "scan", "vae": "scan-vae", "wae": "scan-wae"}.items():
+        for cell in matrix.load_cells(profile, seeds=[0]):
+            words = {key.replace("-", "_"): value for key, value in cell.words}
+            published = getattr(published_options(model, cell.dataset), name[model])
+            factor = float(cell.variant.split("-")[0].removeprefix("w"))
+            assert words[name[model]] == pytest.approx(factor * published), cell.run
 
 
 @pytest.mark.parametrize(

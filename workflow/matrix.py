@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -132,10 +134,15 @@ def _words(
     more = plan.get("variants", {}).get(variant, {})
     for layer in (plan.get("defaults", {}), plan["datasets"][dataset], more, special):
         for name, value in layer.items():
-            if isinstance(value, str) and value.startswith("x") and value[1:].isdigit():
-                value = words[name] * int(value[1:])
-            words[name] = value
+            factor = re.fullmatch(r"x(\d+(\.\d+)?)", value) if isinstance(value, str) else None
+            words[name] = _product(words[name], factor[1]) if factor else value
     return tuple(sorted(words.items()))
+
+
+def _product(number: float, factor: str) -> float:
+    """Exact in decimals, as it is written: 0.3 times 0.072 is 0.0216."""
+    exact = Decimal(str(number)) * Decimal(factor)
+    return int(exact) if exact == exact.to_integral_value() else float(exact)
 
 
 def _known(kind: str, name: str, known: Mapping[str, Any] | set[str]) -> str:

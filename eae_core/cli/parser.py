@@ -152,6 +152,12 @@ def _add_train(verbs: Any) -> None:
     add("--model", default="eae", metavar="NAME", help="default: eae; the others stand below")
     add("--epochs", type=int, default=5, metavar="N", help="passes over the data (default: 5)")
     add("--width", type=int, default=16, metavar="N", help="channels of the first layer (16)")
+    add(
+        "--convolutions",
+        type=int,
+        metavar="N",
+        help="of encoder and of decoder, fewer than the papers' four",
+    )
     add("--latent-dim", type=int, default=16, metavar="D", help="dimension of the code (16)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: 100")
     add("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (default: 0.001)")

@@ -100,6 +100,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, Trai
         arguments.latent_dim,
         width=arguments.width,
         options=model_options,
+        convolutions=arguments.convolutions,
     )
     return model, images, options
 

@@ -33,6 +33,7 @@ def build_model(
     *,
     width: int = 128,
     options: ModelOptions | None = None,
+    convolutions: int | None = None,
 ) -> Autoencoder:
     """A model with the papers' networks.
 
@@ -43,6 +44,7 @@ def build_model(
         width: channels of the first convolution, 128 in the papers.
         options: the model's own options, e.g. ``EAEOptions(entropy_weight=0.5)``; by default those
             published for MNIST, see :func:`published_options`.
+        convolutions: fewer than in the papers, see :func:`build_networks`.
 
     Raises:
         ValueError: unknown name (the nearest is named), impossible shape or size.
@@ -60,7 +62,9 @@ def build_model(
             f"model {name!r} takes {options_class.__name__}, got {type(options).__name__}"
         )
     outputs = model_class.encoder_outputs_per_dim * latent_dim
-    encoder, decoder = build_networks(image_shape, latent_dim, width=width, encoder_outputs=outputs)
+    encoder, decoder = build_networks(
+        image_shape, latent_dim, width=width, encoder_outputs=outputs, convolutions=convolutions
+    )
     model = model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
     model.config = {
         "name": name,
@@ -69,6 +73,8 @@ def build_model(
         "width": width,
         "options": _as_written(options),
     }
+    if convolutions is not None:
+        model.config["convolutions"] = convolutions
     return model
 
 
@@ -129,4 +135,5 @@ def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:
         config["latent_dim"],
         width=config["width"],
         options=options_class(**config["options"]),
+        convolutions=config.get("convolutions"),
     )

@@ -13,11 +13,10 @@ where Keras's 0.99 keeps 0.01 of each batch, so that short runs evaluate well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-STEM_SIDE = 8  # side of the decoder's first map
 BATCH_NORM_EPS = 1e-3  # Keras's default
 
 
@@ -29,6 +28,21 @@ class Architecture:
     encoder_multipliers: tuple[int, ...]
     decoder_multipliers: tuple[int, ...]
     rescale: bool  # map [0, 1] to [-1, 1] before the first layer
+    stem_multiplier: int = 8
+    stem_side: int = 8  # of the decoder's first map
+
+    def cut(self, convolutions: int) -> Architecture:
+        """With fewer convolutions: the linear layers stand where those next to the code stood."""
+        kept = min(convolutions - 1, len(self.decoder_multipliers))  # and one gives the image
+        gone = len(self.decoder_multipliers) - kept
+        stem = (self.stem_multiplier, *self.decoder_multipliers)[gone]
+        return replace(
+            self,
+            encoder_multipliers=self.encoder_multipliers[:convolutions],
+            decoder_multipliers=self.decoder_multipliers[gone:],
+            stem_multiplier=stem,
+            stem_side=self.stem_side * 2**gone,
+        )
 
 
 _SMALL = Architecture(4, (1, 2, 4, 8), (4, 2), rescale=True)
@@ -53,6 +67,7 @@ def build_networks(
     *,
     width: int = 128,
     encoder_outputs: int | None = None,
+    convolutions: int | None = None,
 ) -> tuple[nn.Sequential, nn.Sequential]:
     """Encoder and decoder for one of the three image shapes.
 
@@ -62,12 +77,15 @@ def build_networks(
         width: channels of the first convolution, 128 in the papers.
         encoder_outputs: numbers that the encoder gives for an image, d by default; 2 d where it
             gives mean and spread.
+        convolutions: at most this many in the encoder, and in the decoder with the last one, which
+            gives the image; all by default. Those next to the code are left out, so the linear
+            layers read and give larger maps.
 
     Returns:
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
 
     Raises:
-        ValueError: another shape, or a size below 1.
+        ValueError: another shape, a size below 1, or more convolutions than there are.
 
     Source:
         Ghosh et al. (2020), official code; Ghose et al. (2020), section 5.1.
@@ -90,6 +108,11 @@ def build_networks(
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
     plan = ARCHITECTURES[shape]
+    most = len(plan.encoder_multipliers)
+    if convolutions is not None:
+        if not 1 <= convolutions <= most:
+            raise ValueError(f"convolutions must be from 1 to {most}, got {convolutions}")
+        plan = plan.cut(convolutions)
     return _encoder(plan, shape, outputs, width), _decoder(plan, shape, latent_dim, width)
 
 
@@ -110,10 +133,10 @@ def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: in
 def _decoder(
     plan: Architecture, shape: tuple[int, ...], latent_dim: int, width: int
 ) -> nn.Sequential:
-    channels = 8 * width
+    channels, side = plan.stem_multiplier * width, plan.stem_side
     layers: list[nn.Module] = [
-        nn.Linear(latent_dim, channels * STEM_SIDE**2),
-        nn.Unflatten(1, (channels, STEM_SIDE, STEM_SIDE)),
+        nn.Linear(latent_dim, channels * side**2),
+        nn.Unflatten(1, (channels, side, side)),
     ]
     odd = plan.kernel % 2
     padding = (plan.kernel - 1) // 2

@@ -152,3 +152,11 @@ def config(**changes):
 def test_refuses(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_a_model_with_fewer_convolutions_is_rebuilt_with_as_many():
+    model = build_model("eae", (3, 32, 32), 4, width=2, convolutions=2)
+    again = rebuild_model(model.config)
+    assert again.config == model.config
+    assert str(again) == str(model)
+    assert "convolutions" not in small("eae").config

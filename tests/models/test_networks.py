@@ -35,6 +35,32 @@ def test_channels_of_the_papers():
     assert convolution_channels(decoder) == [(1024, 512), (512, 256), (256, 3)]
 
 
+def test_fewer_convolutions_leave_out_those_next_to_the_code():
+    encoder, decoder = build_networks((3, 32, 32), 5, width=2, convolutions=2)
+    assert convolution_channels(encoder) == [(3, 2), (2, 4)]
+    assert convolution_channels(decoder) == [(8, 4), (4, 3)]
+    assert decoder[1](decoder[0](torch.rand(1, 5))).shape == (1, 8, 16, 16)
+    encoder, decoder = build_networks((3, 64, 64), 5, width=2, convolutions=1)
+    assert convolution_channels(encoder) == [(3, 2)]
+    assert convolution_channels(decoder) == [(2, 3)]
+    for shape in SHAPES:
+        for convolutions in (1, 2, 3, 4):
+            encoder, decoder = build_networks(shape, 5, width=1, convolutions=convolutions)
+            assert decoder(encoder(torch.rand(2, *shape))).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_all_convolutions_are_the_papers_networks(shape):
+    published = build_networks(shape, 3, width=2)
+    assert str(build_networks(shape, 3, width=2, convolutions=4)) == str(published)
+
+
+@pytest.mark.parametrize("convolutions", [0, 5])
+def test_refuses_convolutions_that_are_not_there(convolutions):
+    with pytest.raises(ValueError, match=f"must be from 1 to 4, got {convolutions}"):
+        build_networks((3, 32, 32), 2, width=1, convolutions=convolutions)
+
+
 def test_every_strided_layer_is_normalised_and_rectified_but_the_stem_is_not():
     encoder, decoder = build_networks((1, 32, 32), 16, width=2)
     for network in (encoder, decoder):
