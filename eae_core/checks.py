@@ -3,12 +3,20 @@
 A chapter states a number in the cell that computes it. The printed line names the value after the
 word "value", and nothing else in the line depends on the machine, so that a comparison of outputs
 can mask the value and still compare the claim.
+
+A claim that holds at a chapter's own values need not hold at a reader's. Where the environment
+variable ``EAE_CHECKS`` is ``report``, a claim that fails is printed and the chapter goes on; the
+verb ``run`` sets it when it is given values of a reader's own.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from typing import SupportsFloat
+
+VARIABLE, REPORT = "EAE_CHECKS", "report"
+FAILS = "fails: "  #: how the line of a claim begins that does not hold
 
 
 class CheckFailed(AssertionError):  # noqa: N818 (it reads as what happened)
@@ -33,7 +41,8 @@ def check(
         unit: printed after the value, e.g. ``"nats"``.
 
     Raises:
-        CheckFailed: outside the band, infinite, or not a number.
+        CheckFailed: outside the band, infinite, or not a number; printed instead where failures
+            are only reported, see above.
         ValueError: no bound at all, or an empty band.
 
     Example:
@@ -95,6 +104,9 @@ def _spell(number: float, unit: str) -> str:
 
 
 def _report(holds: bool, line: str) -> None:
-    if not holds:
-        raise CheckFailed(f"fails: {line}")
-    print(f"holds: {line}")
+    if holds:
+        print(f"holds: {line}")
+    elif os.environ.get(VARIABLE) == REPORT:
+        print(f"{FAILS}{line}")
+    else:
+        raise CheckFailed(f"{FAILS}{line}")

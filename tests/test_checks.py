@@ -82,3 +82,14 @@ def test_masking_the_numbers_after_the_word_value_leaves_nothing_of_the_machine(
     assert (
         masked == "holds: x: value, band [-1e+09, 1e+09]\nholds: x: value, within 0.001 of value\n"
     )
+
+
+def test_a_claim_that_fails_is_only_reported_where_that_is_asked_for(capsys, monkeypatch):
+    monkeypatch.setenv("EAE_CHECKS", "report")
+    check("x", 3, high=0)
+    check_close("y", 1, 2, tolerance=0.5)
+    said = "fails: x: value 3, band (-inf, 0]\nfails: y: value 1, within 0.5 of value 2\n"
+    assert capsys.readouterr().out == said
+    monkeypatch.setenv("EAE_CHECKS", "stop")
+    with pytest.raises(CheckFailed):
+        check("x", 3, high=0)

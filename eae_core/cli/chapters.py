@@ -34,6 +34,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"chapter {done.chapter.id}, profile {done.profile}: {', '.join(spent)}")
     print(f"  notebook: {project.show(done.notebook)}")
     print(f"  record:   {project.show(done.record)}")
+    if done.failed_claims:
+        print("claims of the chapter that do not hold at these values:")
+        print(*(f"  {line}" for line in done.failed_claims), sep="\n")
     return 0
 
 

@@ -17,6 +17,8 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.log import logger
 
+from eae_core.checks import REPORT, VARIABLE
+
 ENGINE = "eae_core"
 KERNEL = "python3"
 
@@ -54,12 +56,14 @@ class InterpreterEngine(NBClientEngine):  # type: ignore[misc]
         *,
         folder: Path,
         kernel_log: Path,
+        report_checks: bool = False,
         start_timeout: int = 60,
         **_: Any,
     ) -> None:
         """Run all cells until one fails; the manager keeps the outputs and saves after each.
 
         What the kernel says outside any cell (of its transport, at a crash) goes to `kernel_log`.
+        With `report_checks` a claim that does not hold is printed and stops nothing.
         """
         client = _Client(
             nb_man,
@@ -70,7 +74,9 @@ class InterpreterEngine(NBClientEngine):  # type: ignore[misc]
             log=logger,
         )
         # A backend set for scripts (MPLBACKEND=agg) would leave the chapter without figures.
-        environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
+        ours = {"MPLBACKEND", VARIABLE}
+        environment = {k: v for k, v in os.environ.items() if k not in ours}
+        environment |= {VARIABLE: REPORT} if report_checks else {}
         with kernel_log.open("wb") as log:
             client.execute(cwd=str(folder), env=environment, stdout=log, stderr=log)
 

@@ -7,11 +7,12 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from eae_core.checks import FAILS
 from eae_core.suite.errors import SuiteError, UsageError, require
 from eae_core.suite.manifest import Chapter, Manifest, Value
 from eae_core.suite.parameters import parameters_cell, read_parameters, resolve
@@ -34,6 +35,8 @@ class Plan:
     parameters: Mapping[str, Value]
     """What replaces values of the parameters cell."""
     defaults: Mapping[str, Value]
+    own_values: bool = False
+    """Whether a reader chose values: a claim that does not hold is then told and stops nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Run:
     profile: str
     folder: Path
     reused: bool
+    failed_claims: tuple[str, ...] = ()
+    """Lines of claims that do not hold at a reader's values."""
 
     @property
     def notebook(self) -> Path:
@@ -89,7 +94,7 @@ def plan(
     except UsageError as error:
         raise UsageError(f"{manifest.notebook(chapter).name}: {error}") from error
     parameters = resolve(chapter, defaults, profile=profile, assignments=assignments)
-    return Plan(chapter, profile, notebook, parameters, defaults)
+    return Plan(chapter, profile, notebook, parameters, defaults, own_values=bool(assignments))
 
 
 def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True) -> Run:
@@ -122,7 +127,7 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
     _write_record(planned, finished.record, executed, seconds=seconds)
     if key:
         (folder / KEY).write_text(f"{key}\n", encoding="ascii")
-    return finished
+    return replace(finished, failed_claims=_failed_claims(executed))
 
 
 def find_run(project: Project, planned: Plan, *, key: str) -> Run | None:
@@ -169,6 +174,7 @@ def _execute(project: Project, planned: Plan, target: Path, *, progress: bool) -
             progress_bar=bar if progress else False,
             folder=project.manifest.parent,
             kernel_log=target.with_name(KERNEL_LOG),
+            report_checks=planned.own_values,
         )
     except papermill.PapermillExecutionError as error:
         raise ChapterError(_failure(project, planned, target, error)) from error
@@ -178,6 +184,18 @@ def _execute(project: Project, planned: Plan, target: Path, *, progress: bool) -
             f"  the cells that ran are kept in {project.show(target)}\n"
             f"  the kernel's last words are in {project.show(target.with_name(KERNEL_LOG))}"
         ) from error
+
+
+def _failed_claims(executed: Any) -> tuple[str, ...]:
+    """What the chapter printed of claims that do not hold."""
+    return tuple(
+        line
+        for cell in executed["cells"]
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "stream" and output["name"] == "stdout"
+        for line in "".join(output["text"]).splitlines()
+        if line.startswith(FAILS)
+    )
 
 
 def _failure(project: Project, planned: Plan, target: Path, error: Any) -> str:

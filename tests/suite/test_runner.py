@@ -118,6 +118,29 @@ def test_a_failing_cell_is_named_and_the_rest_kept(project):
     assert [o.get("text", o.get("ename")) for o in outputs] == ["before\n", "ValueError"]
 
 
+CLAIM = """\
+from eae_core.checks import check
+check("passes", epochs, low=3)
+"""
+
+
+def test_a_claim_that_fails_at_a_readers_values_is_told_and_the_run_goes_on(project):
+    write_notebook(project.root, "01_first", code(CLAIM), code("print('after')"))
+    done = run(project, planned(project, assignments={"epochs": "2"}), progress=False)
+    assert done.failed_claims == ("fails: passes: value 2, band [3, inf)",)
+    outputs = [o["text"] for c in read_notebook(done.notebook).cells for o in c.get("outputs", [])]
+    assert outputs == ["fails: passes: value 2, band [3, inf)\n", "after\n"]
+    holds = run(project, planned(project, assignments={"epochs": "4"}), progress=False)
+    assert holds.failed_claims == ()
+
+
+def test_a_claim_that_fails_at_the_chapters_values_stops_it(project, monkeypatch):
+    monkeypatch.setenv("EAE_CHECKS", "report")  # a reader's own setting is not the book's
+    write_notebook(project.root, "01_first", code(CLAIM))
+    with pytest.raises(ChapterError, match="CheckFailed: fails: passes: value 1"):
+        run(project, planned(project, profile="quick"), progress=False)
+
+
 def test_a_kernel_that_dies_is_said_to_have_died(project):
     write_notebook(project.root, "01_first", code("import os; os._exit(3)"))
     with pytest.raises(ChapterError, match=r"(?s)the kernel died.*_runs/.*01_first\.ipynb"):
