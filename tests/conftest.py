@@ -5,8 +5,12 @@ from importlib import import_module
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_images
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
+settings.load_profile("untimed")
 
 
 def _reason(info: DatasetInfo) -> str:

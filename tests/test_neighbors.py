@@ -234,7 +234,7 @@ def test_near_duplicates_far_from_the_origin(engine, n):
         torch.testing.assert_close(distances, exact, rtol=1e-6, atol=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(2, 2_500),
     m=st.integers(2, 2_500),

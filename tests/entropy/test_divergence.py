@@ -84,7 +84,7 @@ samples = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(pair=samples, k=st.integers(1, 4), a=st.floats(0.01, 100), shift=st.floats(-50, 50))
 def test_laws(pair, k, a, shift):
     """A motion of both changes nothing; a scale adds d log a to the one, nothing to the other."""

@@ -147,7 +147,7 @@ def test_a_bent_law_needs_local_fits():
 clouds = st.builds(normal, n=st.integers(16, 40), d=st.integers(1, 6), seed=st.integers(0, 2**31))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     z=clouds,
     k=st.integers(1, 4),

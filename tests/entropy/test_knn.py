@@ -77,7 +77,7 @@ def test_memory_limit_does_not_matter(engine, memory_limit):
 samples = st.builds(normal, n=st.integers(6, 40), d=st.integers(1, 12), seed=st.integers(0, 2**31))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(z=samples, k=st.integers(1, 4), a=st.floats(0.01, 100), shift=st.floats(-50, 50))
 def test_laws(z, k, a, shift):
     """Shift changes nothing, scale adds d log a, rotation and permutation change nothing."""

@@ -14,7 +14,7 @@ def normal(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float32) ->
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(sizes=st.lists(st.integers(0, 20), min_size=1, max_size=8), k=st.integers(1, 3))
 def test_any_split_gives_the_estimate_of_the_whole(sizes, k):
     z = normal(sum(sizes) + 5, 3, seed=len(sizes))

@@ -134,7 +134,7 @@ def test_large_neighbours_keep_their_spread_and_lose_their_bias():
 clouds = st.builds(normal, n=st.integers(12, 40), d=st.integers(1, 9), seed=st.integers(0, 2**31))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(z=clouds, k_max=st.integers(5, 11), a=st.floats(0.01, 100), shift=st.floats(-50, 50))
 def test_laws(z, k_max, a, shift):
     """Shift changes nothing, scale adds d log a, rotation and permutation change nothing."""
