@@ -1,4 +1,7 @@
-"""Every chapter runs in its quick profile, on embedded data alone."""
+"""Every chapter runs in its quick profile, on embedded data alone.
+
+They are the longest tests, in two files, so that two processes share them.
+"""
 
 from pathlib import Path
 
@@ -12,11 +15,16 @@ ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")
 
 # On a machine of its own a chapter takes at most 30 s; beside other tests it may take longer.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+MARKS = [pytest.mark.slow, pytest.mark.timeout(240)]
+HALF = len(MANIFEST.chapters) // 2
 
 
-@pytest.mark.parametrize("chapter", MANIFEST.chapters, ids=lambda chapter: chapter.id)
-def test_a_chapter_runs_quickly_and_keeps_its_promises(chapter, tmp_path, monkeypatch):
+def each(chapters):
+    """The parametrisation of a test over chapters."""
+    return pytest.mark.parametrize("chapter", chapters, ids=lambda chapter: chapter.id)
+
+
+def runs_quickly_and_keeps_its_promises(chapter, tmp_path, monkeypatch):
     monkeypatch.setenv("EAE_DATA", str(tmp_path / "no data here"))
 
     class Elsewhere(Project):
