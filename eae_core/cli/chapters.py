@@ -6,7 +6,9 @@ import argparse
 import time
 
 from eae_core.suite import find_project, load_manifest
-from eae_core.suite.book import build_book, build_committed
+from eae_core.suite.at_once import usual_jobs
+from eae_core.suite.book import build_book, build_committed, plan_key
+from eae_core.suite.errors import UsageError
 from eae_core.suite.parameters import parse_assignments
 from eae_core.suite.refresh import refresh as refresh_notebooks
 from eae_core.suite.runner import plan
@@ -24,7 +26,8 @@ def run(arguments: argparse.Namespace) -> int:
         profile=arguments.profile,
         assignments=assignments,
     )
-    done = run_chapter(project, planned, progress=not arguments.no_progress)
+    key = plan_key(project, planned)
+    done = run_chapter(project, planned, key=key, progress=not arguments.no_progress)
 
     from eae_core.records import read_record
     from eae_core.suite.runs_page import spell_bytes, spell_seconds
@@ -53,6 +56,7 @@ def book(arguments: argparse.Namespace) -> int:
             force=arguments.force,
             progress=not arguments.no_progress,
             tell=tell,
+            jobs=_jobs(arguments, arguments.profile),
         )
     what = f"{built.pages} pages" if built.fresh else f"{built.pages} pages, unchanged"
     print(f"the book is built: {what}, {time.perf_counter() - began:.0f} s")
@@ -69,9 +73,17 @@ def refresh(arguments: argparse.Namespace) -> int:
         force=arguments.force,
         progress=not arguments.no_progress,
         tell=tell,
+        jobs=_jobs(arguments, "cpu"),
     )
     print(f"renewed {len(runs)} in notebooks/ and data/results/chapters/; look at  git diff --stat")
     return 0
+
+
+def _jobs(arguments: argparse.Namespace, profile: str) -> int:
+    jobs: int = usual_jobs(profile) if arguments.jobs is None else arguments.jobs
+    if jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, got {jobs}")
+    return jobs
 
 
 def tell(line: str) -> None:

@@ -72,6 +72,12 @@ def _add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
+def _add_jobs(parser: argparse.ArgumentParser, *, usual: str) -> None:
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help=f"chapters at the same time (default: {usual})"
+    )
+
+
 def _add_run(verbs: Any) -> None:
     parser = _verb(
         verbs,
@@ -119,6 +125,7 @@ def _add_book(verbs: Any) -> None:
         help="show the committed notebooks as they are, running nothing",
     )
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
+    _add_jobs(parser, usual="one a core, at most 4; 1 for other profiles than quick")
     _add_quiet(parser)
     _add_root(parser)
 
@@ -133,6 +140,7 @@ def _add_refresh(verbs: Any) -> None:
     )
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
+    _add_jobs(parser, usual="1, so that the times in their records hold")
     _add_quiet(parser)
     _add_root(parser)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
+from eae_core.suite.at_once import run_at_once
 from eae_core.suite.cleaning import clean, warnings_of
 from eae_core.suite.errors import SuiteError, require
 from eae_core.suite.manifest import Chapter, Manifest, load_manifest
@@ -44,10 +47,12 @@ def build_book(
     force: bool = False,
     progress: bool = True,
     tell: Tell = print,
+    jobs: int = 1,
 ) -> Built:
     """Run all chapters in a profile, reusing earlier results that still hold, and render them.
 
-    Every chapter is tried even after one has failed; then nothing is rendered.
+    Every chapter is tried even after one has failed; then nothing is rendered. With more than one
+    of `jobs`, as many chapters run at a time.
 
     Raises:
         UsageError: A request or a file is wrong; nothing was run.
@@ -56,7 +61,7 @@ def build_book(
     require(BOOK_NEEDED, extra="book")
     manifest = load_manifest(project.manifest)
     plans = [plan(manifest, chapter, profile=profile) for chapter in manifest.chapters]
-    runs = run_all(project, plans, force=force, progress=progress, tell=tell)
+    runs = run_all(project, plans, force=force, progress=progress, tell=tell, jobs=jobs)
     notebooks = {}
     for planned, done in zip(plans, runs, strict=True):
         cleaned = clean(
@@ -86,31 +91,65 @@ def committed_record(project: Project, chapter: Chapter, *, profile: str = "cpu"
 
 
 def run_all(
-    project: Project, plans: Sequence[Plan], *, force: bool, progress: bool, tell: Tell
+    project: Project,
+    plans: Sequence[Plan],
+    *,
+    force: bool,
+    progress: bool,
+    tell: Tell,
+    jobs: int = 1,
 ) -> list[Run]:
     """Run, or find again, each planned chapter, telling one line each; fail once at the end."""
     from eae_core.records import read_record
     from eae_core.suite.runs_page import spell_seconds
 
-    runs, failures = [], []
-    for number, planned in enumerate(plans, start=1):
-        label = f"[{number}/{len(plans)}] {planned.chapter.id} {planned.chapter.title}"
-        key = plan_key(project, planned)
-        done = None if force else find_run(project, planned, key=key)
-        try:
-            done = done or run(project, planned, key=key, progress=progress)
-        except ChapterError as error:
-            failures.append(str(error))
-            tell(f"{label}: failed")
-            continue
-        runs.append(done)
-        seconds = spell_seconds(read_record(done.record).seconds)
-        tell(f"{label}: {f'unchanged, ran before in {seconds}' if done.reused else seconds}")
-        for line in [] if done.reused else warnings_of(read_notebook(done.notebook)):
-            tell(f"    it warned: {line}")
+    keyed = [(planned, plan_key(project, planned)) for planned in plans]
+    runs: dict[str, Run] = {}
+    failures = []
+    done = _found_or_run(project, keyed, force=force, progress=progress, jobs=jobs)
+    disable = None if progress and jobs > 1 else True  # one at a time, each has a bar of its own
+    with tqdm(done, desc="chapters", total=len(plans), leave=False, disable=disable) as bar:
+        for number, (planned, outcome) in enumerate(bar, start=1):
+            lines = [f"[{number}/{len(plans)}] {planned.chapter.id} {planned.chapter.title}: "]
+            if isinstance(outcome, ChapterError):
+                failures.append(str(outcome))
+                lines[0] += "failed"
+            else:
+                runs[planned.chapter.id] = outcome
+                seconds = spell_seconds(read_record(outcome.record).seconds)
+                lines[0] += f"unchanged, ran before in {seconds}" if outcome.reused else seconds
+                warned = [] if outcome.reused else warnings_of(read_notebook(outcome.notebook))
+                lines += [f"    it warned: {line}" for line in warned]
+            with bar.external_write_mode():
+                for line in lines:
+                    tell(line)
     if failures:
         raise SuiteError("\n".join(failures))
-    return runs
+    return [runs[planned.chapter.id] for planned in plans]
+
+
+def _found_or_run(
+    project: Project,
+    keyed: Sequence[tuple[Plan, str]],
+    *,
+    force: bool,
+    progress: bool,
+    jobs: int,
+) -> Iterator[tuple[Plan, Run | ChapterError]]:
+    """Each chapter with its outcome: in their order, or with more jobs as they end."""
+    missing = []
+    for planned, key in keyed:
+        found = None if force else find_run(project, planned, key=key)
+        if found is not None:
+            yield planned, found
+        elif jobs > 1:
+            missing.append((planned, key))
+        else:
+            try:
+                yield planned, run(project, planned, key=key, progress=progress)
+            except ChapterError as error:
+                yield planned, error
+    yield from run_at_once(project, missing, jobs=jobs)
 
 
 def plan_key(project: Project, planned: Plan) -> str:

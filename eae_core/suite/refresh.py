@@ -22,6 +22,7 @@ def refresh(
     force: bool = False,
     progress: bool = True,
     tell: Tell = print,
+    jobs: int = 1,
 ) -> list[Run]:
     """Renew the outputs of committed chapters and their records.
 
@@ -34,6 +35,7 @@ def refresh(
         force: Run even where an earlier result still holds.
         progress: Show a bar for each chapter.
         tell: Told one line a chapter.
+        jobs: How many chapters at a time; their records then hold the seconds of a busy machine.
 
     Raises:
         UsageError: Unknown chapter, or an unreadable notebook; nothing was run.
@@ -44,7 +46,7 @@ def refresh(
     asked = {manifest.find(request).id for request in requests}
     chapters = [chapter for chapter in manifest.chapters if not asked or chapter.id in asked]
     plans = [plan(manifest, chapter, profile=PROFILE) for chapter in chapters]
-    runs = run_all(project, plans, force=force, progress=progress, tell=tell)
+    runs = run_all(project, plans, force=force, progress=progress, tell=tell, jobs=jobs)
     for planned, done in zip(plans, runs, strict=True):
         cleaned = clean(planned.notebook, read_notebook(done.notebook), root=project.root)
         with replacing(manifest.notebook(done.chapter)) as temporary:
