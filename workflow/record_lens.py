@@ -21,8 +21,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from recording import (
@@ -33,8 +31,9 @@ from recording import (
     one_by_one,
     script_parser,
 )
+from trained import Trained, add_matrix, asked_for, of_matrix
 
-from eae_core.data import ImageSet, load_images
+from eae_core.data import ImageSet
 from eae_core.evaluation import (
     ImageEntropy,
     encode_images,
@@ -45,36 +44,12 @@ from eae_core.evaluation import (
 from eae_core.evaluation.lens import SCALES
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import Autoencoder
-from eae_core.records import Record, load_records, new_record, read_record, write_record
+from eae_core.records import Record, load_records, new_record, write_record
 from eae_core.training import load_model
 
 EXPERIMENT = "decoder-lens"
 MODELS = ("ae", "eae", "rae_l2", "vae", "wae")
 CODES = 2000  # test images whose codes are measured, at the most
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A model to measure: what is known of its training, and its weights."""
-
-    record: Record
-    checkpoint: Path
-
-    @property
-    def model(self) -> str:
-        """Its name in the matrix; the records of MNIST hold nothing but EAE."""
-        return str(self.record.parameters.get("model", "eae"))
-
-    @property
-    def dataset(self) -> str:
-        """What it was trained on."""
-        return str(self.record.parameters["dataset"])
-
-    @property
-    def name(self) -> str:
-        """Of the record that is to be made."""
-        run = self.record.run
-        return run if run.startswith(self.dataset) else f"{self.dataset}-{run}"
 
 
 def main(words: list[str] | None = None) -> int:
@@ -95,10 +70,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
     parser = script_parser("record_lens", __doc__)
     add = parser.add_argument
-    add("--matrix", type=Path, default=Path("_runs/matrix"), help="default: _runs/matrix")
-    add("--profiles", nargs="+", default=["cpu", "scan"], help="of the matrix, default: cpu scan")
-    add("--models", nargs="+", default=list(MODELS), help=f"default: {' '.join(MODELS)}")
-    add("--datasets", nargs="+", default=["mnist", "cifar10"], help="default: mnist cifar10")
+    add_matrix(parser, profiles=["cpu", "scan"], models=list(MODELS), datasets=["mnist", "cifar10"])
     add("--samples", type=int, default=300, help="codes of each law, default: 300")
     add_work(parser)
     return parser.parse_args(words)
@@ -106,21 +78,12 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 def trained(arguments: argparse.Namespace) -> Iterator[Trained]:
     """The models of a command, each once: of two runs of one name the later."""
-    latest: dict[str, Trained] = {}
-    for profile in arguments.profiles:
-        for path in sorted((arguments.matrix / profile).glob("*/record.json")):
-            weights = path.with_name("model.safetensors")
-            model = Trained(read_record(path), weights)
-            old = latest.get(model.name)
-            if weights.is_file() and (old is None or old.record.created < model.record.created):
-                latest[model.name] = model
+    latest = of_matrix(arguments)
     for record in earlier(arguments):
         model = Trained(record, checkpoint_path(arguments, record.experiment, record.run))
         if model.checkpoint.is_file():
             latest.setdefault(model.name, model)
-    for model in latest.values():
-        if model.model in arguments.models and model.dataset in arguments.datasets:
-            yield model
+    yield from (model for model in latest.values() if asked_for(model, arguments))
 
 
 def earlier(arguments: argparse.Namespace) -> list[Record]:
@@ -141,7 +104,7 @@ def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
         "model": model.model,
         **({} if weight is None else {"entropy_weight": weight}),
         **{name: said[name] for name in kept if name in said},
-        "trained": f"{model.record.experiment} {model.record.run} {model.record.created}",
+        "trained": model.training,
         "samples": arguments.samples,
     }
 
@@ -158,7 +121,7 @@ def measure(trained: Trained, arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     device = resolve_device(arguments.device)
     model = load_model(trained.checkpoint).to(device)
-    train, test = images_of(trained)
+    train, test = trained.images(most=CODES)
     found = {
         **laws(model, train, arguments.samples),
         "codes": entropy_of_reconstructions(
@@ -188,13 +151,6 @@ def measure(trained: Trained, arguments: argparse.Namespace) -> None:
     path = write_record(record, arguments.records)
     shown = ", ".join(f"{law} {value.entropy:.1f}" for law, value in found.items())
     print(f"  {shown} nats, recorded as {path.name}", flush=True)
-
-
-def images_of(trained: Trained) -> tuple[ImageSet, ImageSet]:
-    """The images that the model was trained on, and those whose codes are measured."""
-    train, test = load_images(trained.dataset), load_images(trained.dataset, "test")
-    count = trained.record.parameters.get("images") or len(train)
-    return train.subset(min(count, len(train))), test.subset(min(CODES, len(test)))
 
 
 def laws(model: Autoencoder, train: ImageSet, samples: int) -> dict[str, ImageEntropy]:

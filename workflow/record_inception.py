@@ -1,0 +1,144 @@
+"""Have Inception judge models that are trained already, beside the small network of their tables.
+
+One record a model lands in data/results/models-inception/. Both networks look at the same images:
+reconstructions of test images, and images from N(0, I) and from ten Gaussians fitted to codes. So
+where they disagree it is the network that differs, not the draw. The small network is the one of
+the model's own record: a classifier of the data set, or CIFAR-10's for images without labels.
+
+Models come from the folders of the run matrix (_runs/matrix/<profile>/, those with a record). A
+model that has a record is skipped. Inception takes 0.1 to 0.2 seconds an image on a core.
+
+Example:
+    python workflow/record_inception.py --dry-run
+    python workflow/record_inception.py --seeds 0          # two to three minutes a model on a core
+    python workflow/record_inception.py --models eae vae --datasets cifar10 --samples 2000
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from recording import add_work, end_of, is_recorded, one_by_one, script_parser
+from trained import Trained, add_matrix, asked_for, of_matrix
+
+from eae_core.data import ImageSet, load_images
+from eae_core.evaluation import (
+    FeatureExtractor,
+    borrowed_features,
+    classifier_features,
+    encode_images,
+    fit_density,
+    inception_features,
+    kernel_distance,
+    reference_features,
+)
+from eae_core.evaluation.judging import Judges, decoded, metric_names, rebuilt
+from eae_core.hardware import peak_memory_bytes, resolve_device
+from eae_core.models import MODELS
+from eae_core.records import new_record, write_record
+from eae_core.training import load_model
+
+EXPERIMENT = "models-inception"
+LAWS = ("standard", "mixture")
+
+
+def main(words: list[str] | None = None) -> int:
+    """Judge and record what is asked for and not yet recorded."""
+    arguments = parse(words)
+    return end_of("record_inception", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """The models one after the other; the status of the script."""
+    found = [
+        model
+        for _, model in sorted(of_matrix(arguments).items())
+        if asked_for(model, arguments) and set(model.record.seeds) & set(arguments.seeds)
+    ]
+    todo = [model for model in found if not recorded(model, arguments)]
+    print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
+    return one_by_one(todo, lambda model: judge(model, arguments), dry_run=arguments.dry_run)
+
+
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """The command line as a namespace."""
+    parser = script_parser("record_inception", __doc__)
+    add_matrix(parser, profiles=["cpu"], models=list(MODELS), datasets=["cifar10", "celeba64"])
+    add = parser.add_argument
+    add("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of trainings, default: 0 1 2")
+    add("--samples", type=int, default=250, help="images of each kind, default: 250")
+    add("--references", type=int, default=1000, help="test images, default: 1000")
+    add_work(parser)
+    return parser.parse_args(words)
+
+
+def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is judged, and by how many images."""
+    return {
+        "dataset": model.dataset,
+        "model": model.model,
+        "trained": model.training,
+        "samples": arguments.samples,
+        "references": arguments.references,
+    }
+
+
+def recorded(model: Trained, arguments: argparse.Namespace) -> bool:
+    """Whether a record of this very training is there already."""
+    remedy = "delete the record, or give other --records"
+    found = parameters(model, arguments)
+    return is_recorded(EXPERIMENT, model.name, found, arguments.records, remedy=remedy)
+
+
+def judge(trained: Trained, arguments: argparse.Namespace) -> None:
+    """Judge one model and write its record."""
+    started = time.perf_counter()
+    device = resolve_device(arguments.device)
+    model = load_model(trained.checkpoint).to(device)
+    train, test = trained.images(most=arguments.references)
+    extractors = [small_judge(train, arguments.device), inception_features(device=device)]
+    n = min(arguments.samples, len(test))
+    codes = encode_images(model, train)
+    made = {law: decoded(model, fit_density(law, codes, seed=0).sample(n, seed=0)) for law in LAWS}
+    made["reconstruction"] = rebuilt(model, test, n)
+    judges = Judges(extractors, test, 50, 20, 0, None, progress=True)
+    metrics = {**of_real(judges, train.subset(n)), **judges.scores(made)}
+    record = new_record(
+        EXPERIMENT,
+        trained.name,
+        parameters=parameters(trained, arguments)
+        | {"extractors": {one.name: one.checksum for one in extractors}},
+        metrics=metrics,
+        seeds=trained.record.seeds,
+        seconds=round(time.perf_counter() - started, 2),
+        peak_memory_bytes=peak_memory_bytes(device),
+        data_checksum=trained.record.data_checksum,
+        device=arguments.device,
+        notes=arguments.note or test.stand_in,
+    )
+    path = write_record(record, arguments.records)
+    shown = ", ".join(f"{law} {metrics[f'kid_768_{law}']:.3f}" for law in made)
+    print(f"  KID-768: {shown}, recorded as {path.name}", flush=True)
+
+
+def of_real(judges: Judges, images: ImageSet) -> dict[str, float]:
+    """Both distances of as many training images: what a perfect model would reach."""
+    values = judges.real(images)
+    for one in judges.extractors:
+        features = reference_features(one, images).features
+        kid = kernel_distance(features, judges.references[one.name].features, subsets=20)
+        values[f"kid_{metric_names(one.name)[1]}_real"] = kid.mean
+    return values
+
+
+def small_judge(train: ImageSet, device: str) -> FeatureExtractor:
+    """The network that the tables of these images use."""
+    if train.labels is not None:
+        return classifier_features(train, device=device)
+    return borrowed_features(load_images("cifar10"), device=device)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

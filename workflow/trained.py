@@ -1,0 +1,75 @@
+"""Models that the run matrix trained and left on this machine, for scripts that measure them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from eae_core.data import ImageSet, load_images
+from eae_core.records import Record, read_record
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model to measure: what is known of its training, and its weights."""
+
+    record: Record
+    checkpoint: Path
+
+    @property
+    def model(self) -> str:
+        """Its name in the matrix; the records of MNIST hold nothing but EAE."""
+        return str(self.record.parameters.get("model", "eae"))
+
+    @property
+    def dataset(self) -> str:
+        """What it was trained on."""
+        return str(self.record.parameters["dataset"])
+
+    @property
+    def name(self) -> str:
+        """Of the record that is to be made."""
+        run = self.record.run
+        return run if run.startswith(self.dataset) else f"{self.dataset}-{run}"
+
+    @property
+    def training(self) -> str:
+        """Which training it was, in a word for the record."""
+        return f"{self.record.experiment} {self.record.run} {self.record.created}"
+
+    def images(self, *, most: int | None = None) -> tuple[ImageSet, ImageSet]:
+        """The images that it was trained on, and at most so many others."""
+        train, test = load_images(self.dataset), load_images(self.dataset, "test")
+        count = self.record.parameters.get("images") or len(train)
+        shown = len(test) if most is None else min(most, len(test))
+        return train.subset(min(count, len(train))), test.subset(shown)
+
+
+def add_matrix(
+    parser: argparse.ArgumentParser, *, profiles: list[str], models: list[str], datasets: list[str]
+) -> None:
+    """The words that say which models of the matrix are meant."""
+    add = parser.add_argument
+    add("--matrix", type=Path, default=Path("_runs/matrix"), help="default: _runs/matrix")
+    add("--profiles", nargs="+", default=profiles, help=f"default: {' '.join(profiles)}")
+    add("--models", nargs="+", default=models, help=f"default: {' '.join(models)}")
+    add("--datasets", nargs="+", default=datasets, help=f"default: {' '.join(datasets)}")
+
+
+def of_matrix(arguments: argparse.Namespace) -> dict[str, Trained]:
+    """The models with a record and weights, by name: of two runs of one name the later."""
+    latest: dict[str, Trained] = {}
+    for profile in arguments.profiles:
+        for path in sorted((arguments.matrix / profile).glob("*/record.json")):
+            model = Trained(read_record(path), path.with_name("model.safetensors"))
+            old = latest.get(model.name)
+            newer = old is None or old.record.created < model.record.created
+            if model.checkpoint.is_file() and newer:
+                latest[model.name] = model
+    return latest
+
+
+def asked_for(model: Trained, arguments: argparse.Namespace) -> bool:
+    """Whether a command is about this model."""
+    return model.model in arguments.models and model.dataset in arguments.datasets
