@@ -145,8 +145,7 @@ def planned(arguments: argparse.Namespace) -> list[Run]:
 
 def recorded(run: Run, root: Path | None) -> bool:
     """Whether the run has a record; one with other parameters under its name is an error."""
-    remedy = "delete that record, or use another --records folder"
-    return is_recorded(EXPERIMENT, run.name, asdict(run), root, remedy=remedy)
+    return is_recorded(EXPERIMENT, run.name, asdict(run), root)
 
 
 def _images(images: ImageSet, count: int) -> torch.Tensor:

@@ -154,9 +154,7 @@ def parameters(bound: Bound, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def recorded(bound: Bound, arguments: argparse.Namespace) -> bool:
     """Whether a record of these parameters is there already."""
-    remedy = "give other --records, or delete the record"
-    found = parameters(bound, arguments)
-    return is_recorded(EXPERIMENT, bound.name, found, arguments.records, remedy=remedy)
+    return is_recorded(EXPERIMENT, bound.name, parameters(bound, arguments), arguments.records)
 
 
 def record(bound: Bound, model: GeneratorModel, arguments: argparse.Namespace) -> None:

@@ -57,7 +57,11 @@ def work(arguments: argparse.Namespace) -> int:
         for _, model in sorted(of_matrix(arguments).items())
         if asked_for(model, arguments) and set(model.record.seeds) & set(arguments.seeds)
     ]
-    todo = [model for model in found if not recorded(model, arguments)]
+    todo = [
+        model
+        for model in found
+        if not is_recorded(EXPERIMENT, model.name, parameters(model, arguments), arguments.records)
+    ]
     print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
     return one_by_one(todo, lambda model: judge(model, arguments), dry_run=arguments.dry_run)
 
@@ -83,13 +87,6 @@ def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
         "samples": arguments.samples,
         "references": arguments.references,
     }
-
-
-def recorded(model: Trained, arguments: argparse.Namespace) -> bool:
-    """Whether a record of this very training is there already."""
-    remedy = "delete the record, or give other --records"
-    found = parameters(model, arguments)
-    return is_recorded(EXPERIMENT, model.name, found, arguments.records, remedy=remedy)
 
 
 def judge(trained: Trained, arguments: argparse.Namespace) -> None:

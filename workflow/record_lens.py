@@ -61,7 +61,11 @@ def main(words: list[str] | None = None) -> int:
 def work(arguments: argparse.Namespace) -> int:
     """The models one after the other; the status of the script."""
     found = sorted(trained(arguments), key=lambda model: model.name)
-    todo = [model for model in found if not recorded(model, arguments)]
+    todo = [
+        model
+        for model in found
+        if not is_recorded(EXPERIMENT, model.name, parameters(model, arguments), arguments.records)
+    ]
     print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
     return one_by_one(todo, lambda model: measure(model, arguments), dry_run=arguments.dry_run)
 
@@ -107,13 +111,6 @@ def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
         "trained": model.training,
         "samples": arguments.samples,
     }
-
-
-def recorded(model: Trained, arguments: argparse.Namespace) -> bool:
-    """Whether a record of this very training is there already."""
-    remedy = "delete the record, or give other --records"
-    found = parameters(model, arguments)
-    return is_recorded(EXPERIMENT, model.name, found, arguments.records, remedy=remedy)
 
 
 def measure(trained: Trained, arguments: argparse.Namespace) -> None:

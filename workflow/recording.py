@@ -59,7 +59,7 @@ def is_recorded(
     parameters: Mapping[str, Any],
     root: Path | None,
     *,
-    remedy: str,
+    remedy: str = "delete the record, or give other --records",
 ) -> bool:
     """Whether a run has a record.
 
