@@ -18,27 +18,30 @@ class Means:
         return torch.stack([part.mean((1, 2, 3)) for part in x.tensor_split(5, dim=2)], dim=1)
 
 
+def leave(root, model_name, seed):
+    """A run as the matrix leaves it: weights, and the record beside them."""
+    folder = root / "cpu" / f"digits-{model_name}-seed{seed}-0123456789ab"
+    folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    model = build_model(model_name, (1, 32, 32), 3, width=1)
+    options = TrainOptions(epochs=2, batch_size=20, device="cpu", progress=False)
+    fit(model, load_images("digits", limit=60), options, checkpoint=folder / "model.safetensors")
+    record = new_record(
+        "models-cpu",
+        f"digits-{model_name}-seed{seed}",
+        parameters={"dataset": "digits", "model": model_name, "images": 60},
+        metrics={},
+        seeds=[seed],
+        device="cpu",
+    )
+    (folder / "record.json").write_text(record_text(record))
+
+
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """Two runs as the matrix leaves them."""
     root = tmp_path_factory.mktemp("matrix")
-    images = load_images("digits", limit=60)
-    for seed in (0, 1):
-        folder = root / "cpu" / f"digits-ae-seed{seed}-0123456789ab"
-        folder.mkdir(parents=True)
-        torch.manual_seed(seed)
-        model = build_model("ae", (1, 32, 32), 3, width=1)
-        options = TrainOptions(epochs=1, batch_size=20, device="cpu", progress=False)
-        fit(model, images, options, checkpoint=folder / "model.safetensors")
-        record = new_record(
-            "models-cpu",
-            f"digits-ae-seed{seed}",
-            parameters={"dataset": "digits", "model": "ae", "images": 60},
-            metrics={},
-            seeds=[seed],
-            device="cpu",
-        )
-        (folder / "record.json").write_text(record_text(record))
+    for model_name, seed in (("ae", 0), ("ae", 1), ("two_stage_vae", 0)):
+        leave(root, model_name, seed)
     return root
 
 
@@ -46,7 +49,7 @@ def matrix(tmp_path_factory):
 def words(tmp_path, matrix, script, monkeypatch):
     monkeypatch.setenv("EAE_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(script, "inception_features", lambda device: Means())
-    sizes = "--datasets digits --samples 12 --references 20 --device cpu --seeds 0"
+    sizes = "--datasets digits --samples 12 --references 20 --device cpu --seeds 0 --models ae"
     return [*sizes.split(), "--records", str(tmp_path), "--matrix", str(matrix)]
 
 
@@ -65,6 +68,12 @@ def test_both_networks_judge_the_same_images_once(script, words, tmp_path, capsy
     capsys.readouterr()
     assert script.main(words) == 0
     assert "1 models, 1 of them recorded already" in capsys.readouterr().out
+
+
+def test_a_model_with_a_law_of_its_own_is_judged_by_that_too(script, words, tmp_path):
+    assert script.main([*words, "--models", "two_stage_vae"]) == 0
+    (record,) = load_records("models-inception", tmp_path)
+    assert {"kid_768_prior", "kid_classifier_prior"} <= record.metrics.keys()
 
 
 def test_a_dry_run_judges_nothing(script, words, tmp_path, capsys):

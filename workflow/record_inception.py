@@ -1,8 +1,9 @@
 """Have Inception judge models that are trained already, beside the small network of their tables.
 
 One record a model lands in data/results/models-inception/. Both networks look at the same images:
-reconstructions of test images, and images from N(0, I) and from ten Gaussians fitted to codes. So
-where they disagree it is the network that differs, not the draw. The small network is the one of
+reconstructions of test images, and images from N(0, I), from ten Gaussians fitted to codes, and
+from a model's own law where it has another one. So where they disagree it is the network that
+differs, not the draw. The small network is the one of
 the model's own record: a classifier of the data set, or CIFAR-10's for images without labels.
 
 Models come from the folders of the run matrix (_runs/matrix/<profile>/, those with a record). A
@@ -35,6 +36,7 @@ from eae_core.evaluation import (
     reference_features,
 )
 from eae_core.evaluation.judging import Judges, decoded, metric_names, rebuilt
+from eae_core.evaluation.scores import own_codes
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import MODELS
 from eae_core.records import new_record, write_record
@@ -98,7 +100,9 @@ def judge(trained: Trained, arguments: argparse.Namespace) -> None:
     extractors = [small_judge(train, arguments.device), inception_features(device=device)]
     n = min(arguments.samples, len(test))
     codes = encode_images(model, train)
-    made = {law: decoded(model, fit_density(law, codes, seed=0).sample(n, seed=0)) for law in LAWS}
+    drawn = {law: fit_density(law, codes, seed=0).sample(n, seed=0) for law in LAWS}
+    drawn |= own_codes(model, n, seed=0)
+    made = {law: decoded(model, z) for law, z in drawn.items()}
     made["reconstruction"] = rebuilt(model, test, n)
     judges = Judges(extractors, test, 50, 20, 0, None, progress=True)
     metrics = {**of_real(judges, train.subset(n)), **judges.scores(made)}

@@ -125,7 +125,7 @@ def score_model(
         for name, density in fitted.items()
     }
     drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
-    drawn |= _own_codes(model, samples, seed)
+    drawn |= own_codes(model, samples, seed)
     if extractors:
         judges = Judges(extractors, test, batch_size, kid_subsets, seed, root, progress)
         made = {name: decoded(model, z) for name, z in _midpoints(test_codes, samples, seed)}
@@ -187,7 +187,7 @@ def _fit(
     return fitted
 
 
-def _own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
+def own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
     """Codes (n, d) that the model draws itself, by their name; none if it draws from N(0, I)."""
     draw = getattr(model, "draw_codes", None)
     if draw is None:  # a reader's own model need not know how
