@@ -32,8 +32,7 @@ test: setup  ## Lint, types, unit tests, doctests, quick chapters, the page, com
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
-	$(RUN) pytest --numprocesses 2 --dist loadfile --timeout 1200 --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks tests eae_core
 
 refresh: setup  ## Run every chapter at its written size and renew the committed outputs
 	$(RUN) eae_core refresh

@@ -1,4 +1,4 @@
-"""nbval on the committed notebooks: chapters whose data sets are not here are skipped."""
+"""nbval on the committed notebooks: a cell may train; chapters without their data are skipped."""
 
 from functools import cache
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 NOTEBOOKS = Path(__file__).parent / "notebooks"
+SECONDS = 1200  # for a cell, which may train
 
 # They hold no examples, and as modules of one name two of them cannot be collected together.
 collect_ignore_glob = ["tests/*/conftest.py"]
@@ -30,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark nbval's items, one a cell, before their kernel is started."""
     for item in items:
         if item.path.suffix == ".ipynb" and item.path.parent == NOTEBOOKS:
+            item.add_marker(pytest.mark.timeout(SECONDS))
             missing = missing_data(item.path)
             if missing:
                 reason = "; ".join(
