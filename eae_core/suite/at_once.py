@@ -17,6 +17,7 @@ from eae_core.suite.runner import ChapterError, Plan, Run, find_run
 
 MOST = 4  # chapters at once, unless more are asked for: each takes 0.5 to 0.8 GB at quick size
 _LOOK = 0.1  # seconds between two looks at the processes
+_STOP = signal.SIGTERM if os.name == "nt" else signal.SIGINT  # Windows sends no other to a process
 
 
 def cores() -> int:
@@ -70,7 +71,7 @@ def run_at_once(
         raise KeyboardInterrupt(f"stopped; the cells that ran are kept under {kept}") from None
     finally:
         for one in running:
-            one.process.send_signal(signal.SIGINT)
+            one.process.send_signal(_STOP)
         for one in running:
             one.process.wait()
 
