@@ -4,8 +4,8 @@ A setting is an entropy weight, a neighbour and whether layers are spectrally no
 and a sheet of what the model makes beside each, land in data/results/eae-<dataset>/, where chapter
 09 finds them. There are no labels, so no classifier judges: the record holds reconstruction errors
 and the report on the code, and with --judge N also distances of N images on the 768 features of
-Inception, 0.2 seconds an image on a core. A run that is stopped goes on with the same command; one
-that is recorded is skipped.
+Inception, 0.1 to 0.2 seconds an image on a core. A run that is stopped goes on with the same
+command; one that is recorded is skipped.
 
 Example:
     python workflow/record_faces.py --weights 0 0.3 1 3 10 --judge 250
