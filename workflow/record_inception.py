@@ -3,15 +3,15 @@
 One record a model lands in data/results/models-inception/. Both networks look at the same images:
 reconstructions of test images, and images from N(0, I), from ten Gaussians fitted to codes, and
 from a model's own law where it has another one. So where they disagree it is the network that
-differs, not the draw. The small network is the one of
-the model's own record: a classifier of the data set, or CIFAR-10's for images without labels.
+differs, not the draw. The small network is the one of the model's own record: a classifier of the
+data set, or CIFAR-10's for images without labels.
 
 Models come from the folders of the run matrix (_runs/matrix/<profile>/, those with a record). A
 model that has a record is skipped. Inception takes 0.1 to 0.2 seconds an image on a core.
 
 Example:
     python workflow/record_inception.py --dry-run
-    python workflow/record_inception.py --seeds 0          # two to three minutes a model on a core
+    python workflow/record_inception.py --seeds 0          # about two minutes a model on a core
     python workflow/record_inception.py --models eae vae --datasets cifar10 --samples 2000
 """
 
@@ -21,8 +21,8 @@ import argparse
 import time
 from typing import Any
 
-from recording import add_work, end_of, is_recorded, one_by_one, script_parser
-from trained import Trained, add_matrix, asked_for, of_matrix
+from recording import add_work, end_of, script_parser
+from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
 from eae_core.data import ImageSet, load_images
 from eae_core.evaluation import (
@@ -54,18 +54,12 @@ def main(words: list[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> int:
     """The models one after the other; the status of the script."""
-    found = [
+    asked = [
         model
-        for _, model in sorted(of_matrix(arguments).items())
+        for model in of_matrix(arguments).values()
         if asked_for(model, arguments) and set(model.record.seeds) & set(arguments.seeds)
     ]
-    todo = [
-        model
-        for model in found
-        if not is_recorded(EXPERIMENT, model.name, parameters(model, arguments), arguments.records)
-    ]
-    print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
-    return one_by_one(todo, lambda model: judge(model, arguments), dry_run=arguments.dry_run)
+    return measure_missing(EXPERIMENT, asked, parameters, judge, arguments)
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:

@@ -23,15 +23,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from recording import (
-    add_work,
-    checkpoint_path,
-    end_of,
-    is_recorded,
-    one_by_one,
-    script_parser,
-)
-from trained import Trained, add_matrix, asked_for, of_matrix
+from recording import add_work, checkpoint_path, end_of, script_parser
+from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
 from eae_core.data import ImageSet
 from eae_core.evaluation import (
@@ -60,14 +53,7 @@ def main(words: list[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> int:
     """The models one after the other; the status of the script."""
-    found = sorted(trained(arguments), key=lambda model: model.name)
-    todo = [
-        model
-        for model in found
-        if not is_recorded(EXPERIMENT, model.name, parameters(model, arguments), arguments.records)
-    ]
-    print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
-    return one_by_one(todo, lambda model: measure(model, arguments), dry_run=arguments.dry_run)
+    return measure_missing(EXPERIMENT, trained(arguments), parameters, measure, arguments)
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:

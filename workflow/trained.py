@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from recording import is_recorded, one_by_one
 
 from eae_core.data import ImageSet, load_images
 from eae_core.records import Record, read_record
@@ -73,3 +77,21 @@ def of_matrix(arguments: argparse.Namespace) -> dict[str, Trained]:
 def asked_for(model: Trained, arguments: argparse.Namespace) -> bool:
     """Whether a command is about this model."""
     return model.model in arguments.models and model.dataset in arguments.datasets
+
+
+def measure_missing(
+    experiment: str,
+    models: Iterable[Trained],
+    parameters: Callable[[Trained, argparse.Namespace], Mapping[str, Any]],
+    measure: Callable[[Trained, argparse.Namespace], object],
+    arguments: argparse.Namespace,
+) -> int:
+    """Measure the models that have no record of these parameters; the status of the script."""
+    found = sorted(models, key=lambda model: model.name)
+    todo = [
+        model
+        for model in found
+        if not is_recorded(experiment, model.name, parameters(model, arguments), arguments.records)
+    ]
+    print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
+    return one_by_one(todo, lambda model: measure(model, arguments), dry_run=arguments.dry_run)
