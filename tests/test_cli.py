@@ -92,6 +92,8 @@ def test_the_command_runs_as_a_module(project):
         (["run", "01", "-p", "epochs"], "-p takes name=value"),
         (["refresh", "frist"], "no chapter 'frist'"),
         (["book", "--profile", "papre"], "no profile 'papre'"),
+        (["book", "--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["refresh", "--jobs", "-1"], "--jobs must be at least 1, got -1"),
     ],
 )
 def test_a_wrong_request_runs_nothing(said, project, words, message):

@@ -55,7 +55,8 @@ def run_at_once(
     """
     threads = str(max(1, cores() // jobs))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
-    waiting, running = list(reversed(plans)), list[_Started]()
+    waiting = list(reversed(plans))
+    running: list[_Started] = []
     try:
         while waiting or running:
             while waiting and len(running) < jobs:

@@ -10,6 +10,7 @@ import pytest
 from tiny_checkout import code, entry, run_folders, write_book, write_manifest, write_notebook
 
 from eae_core.suite import Project, SuiteError
+from eae_core.suite.at_once import MOST, cores, usual_jobs
 from eae_core.suite.book import build_book
 from eae_core.suite.refresh import refresh
 from eae_core.suite.runner import read_notebook
@@ -26,6 +27,7 @@ while not Path("{there}").exists():
     assert time.monotonic() < end, "nobody came"
     time.sleep(0.05)
 """
+THREADS = "import os\nprint(os.environ['OMP_NUM_THREADS'])"
 WAIT = "Path = __import__('pathlib').Path; Path('{here}').touch(); __import__('time').sleep(99)"
 
 
@@ -37,15 +39,16 @@ def checkout(tmp_path):
     return Project(tmp_path)
 
 
-def test_two_chapters_run_at_the_same_time_and_are_found_again(checkout):
+def test_two_chapters_run_at_the_same_time_and_are_found_again(checkout, monkeypatch):
     slow = MEET.format(here="a", there="b") + "time.sleep(1)\nprint('first')"
     write_notebook(checkout.root, "01_first", code(slow))
-    write_notebook(checkout.root, "02_second", code(MEET.format(here="b", there="a") + "print(2)"))
+    write_notebook(checkout.root, "02_second", code(MEET.format(here="b", there="a") + THREADS))
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     told = []
     refresh(checkout, jobs=2, progress=False, tell=told.append)
     assert [line.split()[:2] for line in told] == [["[1/2]", "02"], ["[2/2]", "01"]]
     assert not any("unchanged" in line for line in told)
-    for name, text in {"01_first": "first\n", "02_second": "2\n"}.items():
+    for name, text in {"01_first": "first\n", "02_second": f"{max(1, cores() // 2)}\n"}.items():
         notebook = read_notebook(checkout.root / "notebooks" / f"{name}.ipynb")
         assert notebook.cells[-1].outputs[0].text == text, "whichever ends first"
 
@@ -108,3 +111,8 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     kept = [path.read_text() for path in checkout.runs.glob("*/*.ipynb")]
     assert len(kept) == 2
     assert all("before\\n" in text for text in kept)
+
+
+def test_only_quick_chapters_run_side_by_side_unless_it_is_asked_for():
+    assert usual_jobs("quick") == min(MOST, cores())
+    assert usual_jobs("cpu") == usual_jobs("paper") == 1
