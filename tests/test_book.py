@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = toc_documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SCHEMES = ("light", "dark")
+SHOWS = "scheme => document.documentElement.dataset.theme === scheme"
 # No sandbox, because containers run as root; the rest keeps Chromium from calling home by itself.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
@@ -92,7 +94,7 @@ def open_page(address):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         size = {"width": 1280, "height": 900}
-        windows = {s: browser.new_context(color_scheme=s, viewport=size) for s in ("light", "dark")}
+        windows = {s: browser.new_context(color_scheme=s, viewport=size) for s in SCHEMES}
 
         def visit(page, scheme="light"):
             """The tab, and all that went wrong in it: errors, missing files, foreign requests."""
@@ -126,15 +128,19 @@ def facts(open_page):
     """What the browser knows of a page once it is set, measured once for all tests."""
 
     @cache
-    def measure(page, scheme):
-        tab, wrong = open_page(f"{page}.html", scheme)
-        measured = tab.evaluate(FACTS)
+    def measure(page):
+        tab, wrong = open_page(f"{page}.html")
+        found = {}
+        for scheme in SCHEMES:  # as where a system turns dark in the evening
+            tab.emulate_media(color_scheme=scheme)
+            tab.wait_for_function(SHOWS, arg=scheme)
+            found[scheme] = tab.evaluate(FACTS)
         tab.set_viewport_size({"width": 390, "height": 844})
         width = tab.evaluate("document.documentElement.scrollWidth")
         tab.close()
-        return {**measured, "wrong": wrong, "width_on_a_phone": width}
+        return {s: {**of, "wrong": wrong, "width_on_a_phone": width} for s, of in found.items()}
 
-    return lambda page, scheme="light": measure(page, scheme)
+    return lambda page, scheme="light": measure(page)[scheme]
 
 
 def test_the_book_has_the_pages_of_its_table_of_contents_and_no_other(html):
@@ -182,7 +188,7 @@ def test_search_finds_a_word_and_nothing_for_one_that_is_not_there(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("page", PAGES)
 def test_every_text_can_be_read_in_light_and_in_dark(facts, page, scheme):
     measured = facts(page, scheme)
@@ -194,6 +200,13 @@ def test_every_text_can_be_read_in_light_and_in_dark(facts, page, scheme):
         if text["contrast"] < (ENOUGH_LARGE if text["large"] else ENOUGH)
     ]
     assert faint == []
+
+
+@pytest.mark.browser
+def test_a_window_that_opens_in_the_dark_is_dark_from_the_start(open_page):
+    tab, wrong = open_page("book/preface.html", "dark")
+    assert tab.evaluate(FACTS)["theme"] == "dark"
+    assert wrong == []
 
 
 @pytest.mark.browser

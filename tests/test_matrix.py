@@ -70,6 +70,23 @@ def test_the_more_special_wins_and_factors_multiply(tmp_path):
     assert isinstance(words["cifar10", "vae"]["epochs"], int)
 
 
+def test_an_option_that_a_variant_turns_off_is_named_in_the_command(tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_text(
+        "models: [eae]\n"
+        "profiles:\n"
+        "  p:\n"
+        "    seeds: [0]\n"
+        "    defaults: {channels-last: true}\n"
+        "    datasets: {celeba64: {spectral-norm: true}}\n"
+        "    variants: {held: {}, free: {spectral-norm: false, channels-last: false}}\n"
+    )
+    cells = matrix.load_cells("p", path=path)
+    held, free = (build_parser().parse_args(cell.command("here")) for cell in cells)
+    assert (held.option_spectral_norm, held.channels_last) == (True, True)
+    assert (free.option_spectral_norm, free.channels_last) == (False, False)
+
+
 def test_the_scans_of_three_models_span_the_same_factors_around_published_weights():
     name = {"eae": "entropy_weight", "vae": "beta", "wae": "mmd_weight"}
     for model, profile in {"eae": "scan", "vae": "scan-vae", "wae": "scan-wae"}.items():

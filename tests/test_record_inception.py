@@ -84,6 +84,14 @@ def test_a_dry_run_judges_nothing(script, words, tmp_path, capsys):
         load_records("models-inception", tmp_path)
 
 
+def test_runs_are_picked_by_patterns_of_their_names(script, words, capsys):
+    command = [*words, "--seeds", "0", "1", "--dry-run", "--runs"]
+    assert script.main([*command, "*-seed1"]) == 0
+    assert "record 1 of 1: digits-ae-seed1" in capsys.readouterr().out
+    assert script.main([*command, "digits-ae-*", "nothing"]) == 0
+    assert "2 models" in capsys.readouterr().out
+
+
 def test_other_numbers_of_images_under_the_same_name_are_refused(script, words, capsys):
     assert script.main(words) == 0
     assert script.main([*words, "--samples", "13"]) == 1

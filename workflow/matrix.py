@@ -63,9 +63,9 @@ class Cell:
         command += ["--file-as", f"{self.experiment}/{self.run}"]
         command += ["--records", records] if records else []
         for name, value in self.words:
-            if value is True:
-                command.append(f"--{name}")
-            elif value is not False:
+            if isinstance(value, bool):
+                command.append(f"--{name}" if value else f"--no-{name}")
+            else:
                 values = value if isinstance(value, list | tuple) else [value]
                 command += [f"--{name}", *map(str, values)]
         return command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ def add_matrix(
     add("--profiles", nargs="+", default=profiles, help=f"default: {' '.join(profiles)}")
     add("--models", nargs="+", default=models, help=f"default: {' '.join(models)}")
     add("--datasets", nargs="+", default=datasets, help=f"default: {' '.join(datasets)}")
+    add("--runs", nargs="+", default=["*"], metavar="PATTERN", help="names, such as *-w3-*")
 
 
 def of_matrix(arguments: argparse.Namespace) -> dict[str, Trained]:
@@ -76,7 +78,8 @@ def of_matrix(arguments: argparse.Namespace) -> dict[str, Trained]:
 
 def asked_for(model: Trained, arguments: argparse.Namespace) -> bool:
     """Whether a command is about this model."""
-    return model.model in arguments.models and model.dataset in arguments.datasets
+    named = any(fnmatchcase(model.record.run, pattern) for pattern in arguments.runs)
+    return named and model.model in arguments.models and model.dataset in arguments.datasets
 
 
 def measure_missing(

@@ -179,8 +179,9 @@ def _add_train(verbs: Any) -> None:
     add("--seed", type=int, default=0, metavar="S", help="default: 0")
     add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
     add("--precision", default="32-true", metavar="NAME", help="32-true (default) or bf16-mixed")
-    add("--channels-last", action="store_true", help="memory layout that many GPUs prefer")
-    add("--compile", action="store_true", help="compile the loss: faster steps after a minute")
+    either = argparse.BooleanOptionalAction
+    add("--channels-last", action=either, default=False, help="memory layout many GPUs prefer")
+    add("--compile", action=either, default=False, help="compile the loss, for faster steps")
     add("--limit", type=int, metavar="N", help="use only the first N images of each split")
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
