@@ -16,7 +16,7 @@ import os
 from typing import SupportsFloat
 
 VARIABLE, REPORT = "EAE_CHECKS", "report"
-FAILS = "fails: "  #: how the line of a claim begins that does not hold
+HOLDS, FAILS = "holds: ", "fails: "  #: how the line of a claim begins
 
 
 class CheckFailed(AssertionError):  # noqa: N818 (it reads as what happened)
@@ -105,7 +105,7 @@ def _spell(number: float, unit: str) -> str:
 
 def _report(holds: bool, line: str) -> None:
     if holds:
-        print(f"holds: {line}")
+        print(f"{HOLDS}{line}")
     elif os.environ.get(VARIABLE) == REPORT:
         print(f"{FAILS}{line}")
     else:

@@ -6,7 +6,7 @@ import copy
 import logging
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -127,7 +127,8 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
     _write_record(planned, finished.record, executed, seconds=seconds)
     if key:
         (folder / KEY).write_text(f"{key}\n", encoding="ascii")
-    return replace(finished, failed_claims=_failed_claims(executed))
+    failed = tuple(line for line in printed_lines(executed) if line.startswith(FAILS))
+    return replace(finished, failed_claims=failed)
 
 
 def find_run(project: Project, planned: Plan, *, key: str) -> Run | None:
@@ -186,16 +187,12 @@ def _execute(project: Project, planned: Plan, target: Path, *, progress: bool) -
         ) from error
 
 
-def _failed_claims(executed: Any) -> tuple[str, ...]:
-    """What the chapter printed of claims that do not hold."""
-    return tuple(
-        line
-        for cell in executed["cells"]
-        for output in cell.get("outputs", [])
-        if output["output_type"] == "stream" and output["name"] == "stdout"
-        for line in "".join(output["text"]).splitlines()
-        if line.startswith(FAILS)
-    )
+def printed_lines(executed: Any) -> Iterator[str]:
+    """What the cells of an executed notebook printed on stdout, line by line."""
+    for cell in executed["cells"]:
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "stream" and output["name"] == "stdout":
+                yield from "".join(output["text"]).splitlines()
 
 
 def _failure(project: Project, planned: Plan, target: Path, error: Any) -> str:
