@@ -1,0 +1,22 @@
+"""The preface counts claims, and the records behind it count the same."""
+
+from pathlib import Path
+
+import pytest
+
+from eae_core.records import load_records
+from eae_core.suite import load_manifest
+
+ROOT = Path(__file__).resolve().parents[1]
+PREFACE = (ROOT / "book" / "preface.md").read_text(encoding="utf-8")
+CHAPTERS = load_manifest(ROOT / "notebooks" / "manifest.yml").chapters
+SIZES = {"cpu": "sizes of these pages", "quick": "quick sizes"}
+
+
+@pytest.mark.parametrize("profile", SIZES)
+def test_claims_at_other_seeds_are_as_many_as_recorded(profile):
+    records = [r for r in load_records("claims") if r.parameters["profile"] == profile]
+    assert [r.parameters["chapter"] for r in records] == [c.name for c in CHAPTERS]
+    assert {tuple(r.seeds) for r in records} == {(10, 20, 30)}
+    claims, failed = (sum(sum(r.metrics[key]) for r in records) for key in ("claims", "failed"))
+    assert f"{claims:,} claims at the {SIZES[profile]}, and {failed or 'none'} fail" in PREFACE
