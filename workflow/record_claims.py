@@ -65,7 +65,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--profiles", nargs="+", choices=PROFILES, default=PROFILES, help="default: quick cpu")
     add("--chapters", nargs="+", metavar="ID", help="their numbers or names, default: all")
-    add("--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="S", help="default: 1 2 3")
+    add("--seeds", nargs="+", type=int, default=[10, 20, 30], metavar="S", help="default: 10 20 30")
     add("--dry-run", action="store_true", help="only say what there is to do")
     add("--root", type=Path, help="the checkout, default: the one the package lies in")
     add_places(parser)
