@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from eae_core.distributed import gather_rows
 from eae_core.entropy.samples import check_sample, no_autocast
+from eae_core.neighbors import Engine
 
 Options = ParamSpec("Options")
+Key = ParamSpec("Key")
+Result = TypeVar("Result")
 Group = dist.ProcessGroup | None
 
 
@@ -29,6 +32,16 @@ def full_precision(
             return term(z, *args, **options)
 
     return cast(Callable[Concatenate[Tensor, Options], Tensor], precise)
+
+
+def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
+    """Compute a function of sizes once for each, and let torch.compile take its result as given."""
+    cached = lru_cache(maxsize=64)(function)
+
+    def once(*key: Any) -> Result:
+        return cached(*key)
+
+    return cast(Callable[Key, Result], torch.compiler.assume_constant_result(once))
 
 
 class Regularizer(nn.Module):
@@ -125,8 +138,7 @@ def normal_quantiles(n: int, like: Tensor, offset: float = 0.5) -> Tensor:
         >>> normal_quantiles(3, torch.ones(1))
         tensor([-0.9674,  0.0000,  0.9674])
     """
-    found: Tensor = _quantiles(0, n, offset, like.dtype, like.device)
-    return found
+    return _quantiles(0, n, offset, like.dtype, like.device)
 
 
 def chi_quantiles(n: int, d: int, like: Tensor) -> Tensor:
@@ -136,8 +148,7 @@ def chi_quantiles(n: int, d: int, like: Tensor) -> Tensor:
         >>> chi_quantiles(3, 2, torch.ones(1))  # sqrt(-2 log(1 - p))
         tensor([0.6039, 1.1774, 1.8930])
     """
-    found: Tensor = _quantiles(d, n, 0.5, like.dtype, like.device)
-    return found
+    return _quantiles(d, n, 0.5, like.dtype, like.device)
 
 
 def first_coordinate(d: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -151,12 +162,10 @@ def first_coordinate(d: int, like: Tensor) -> tuple[Tensor, Tensor]:
         >>> (weight * node**2).sum()  # 1 / d
         tensor(0.2000)
     """
-    node, weight = _gegenbauer(d, like.dtype, like.device)
-    return node, weight
+    return _gegenbauer(d, like.dtype, like.device)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-@lru_cache(maxsize=64)
+@constant
 def _quantiles(d: int, n: int, offset: float, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Of the chi distribution, or of the standard Gaussian for d = 0."""
     share = (torch.arange(1, n + 1, dtype=torch.float64).numpy() - offset) / (n + 1 - 2 * offset)
@@ -164,14 +173,18 @@ def _quantiles(d: int, n: int, offset: float, dtype: torch.dtype, device: torch.
     return torch.as_tensor(values).to(device=device, dtype=dtype)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-@lru_cache(maxsize=64)
+@constant
 def _gegenbauer(d: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     if d == 1:
         return torch.ones(1, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
     node, weight = special.roots_gegenbauer(64, d / 2 - 1)
     half, share = node[node > 0], weight[node > 0] / weight[node > 0].sum()
     return torch.as_tensor(half).to(device, dtype), torch.as_tensor(share).to(device, dtype)
+
+
+def traceable_engine() -> Engine:
+    """The engine of a neighbour search: the fastest, or while torch.compile looks, one in torch."""
+    return "blocked" if torch.compiler.is_compiling() else "auto"
 
 
 def pair_squares(z: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from eae_core.regularizers.common import (
     Regularizer,
     first_coordinate,
     full_precision,
-    mean_over_pairs,
     whole_batch,
 )
 
@@ -55,10 +54,9 @@ def energy_loss(z: Tensor, *, unbiased: bool = True, group: Group = None) -> Ten
         (True, True)
     """
     z = whole_batch(z, group=group)
-    d = z.shape[1]
-    # Differences, not the expanded square: the gradient of a short distance has its length.
-    lengths = torch.cdist(z, z, compute_mode="donot_use_mm_for_euclid_dist")  # (n, n)
-    within = mean_over_pairs(lengths) if unbiased else lengths.mean()
+    n, d = z.shape
+    # From differences: the expanded square would lose the short distances.
+    within = torch.pdist(z).mean() * (1.0 if unbiased else (n - 1) / n)
     first, weight = first_coordinate(d, z)
     a = torch.linalg.vector_norm(z, dim=1)[:, None] * first  # n x nodes
     to_gaussian = a * torch.erf(a / math.sqrt(2)) + math.sqrt(2 / math.pi) * (-a * a / 2).exp()

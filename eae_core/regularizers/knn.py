@@ -7,7 +7,13 @@ from torch import Tensor
 
 from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import Zero
-from eae_core.regularizers.common import Group, Regularizer, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    Group,
+    Regularizer,
+    full_precision,
+    traceable_engine,
+    whole_batch,
+)
 
 
 @full_precision
@@ -50,8 +56,15 @@ def knn_entropy_loss(
     if group is None:  # with one, knn_entropy gathers and checks
         z = whole_batch(z, least=k + 1)
     zero: Zero = "raise" if floor is None else "floor"
-    look = not torch.compiler.is_compiling()
-    return -knn_entropy(z, k, zero=zero, floor=floor, validate=look, group=group)
+    return -knn_entropy(
+        z,
+        k,
+        zero=zero,
+        floor=floor,
+        engine=traceable_engine(),
+        group=group,
+        validate=not torch.compiler.is_compiling(),
+    )
 
 
 class KNNEntropyLoss(Regularizer):

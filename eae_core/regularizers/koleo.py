@@ -7,7 +7,13 @@ from torch import Tensor, nn
 
 from eae_core.entropy.samples import log_distances
 from eae_core.neighbors import neighbor_indices
-from eae_core.regularizers.common import Group, Regularizer, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    Group,
+    Regularizer,
+    full_precision,
+    traceable_engine,
+    whole_batch,
+)
 
 _REPEATED = (
     "codes have the direction of another, so their logarithm is minus infinity: remove duplicates, "
@@ -55,7 +61,7 @@ def koleo_loss(z: Tensor, *, k: int = 1, floor: float | None = None, group: Grou
     complaint = None if torch.compiler.is_compiling() else _REPEATED
     total = u.new_zeros((), dtype=torch.float64 if u.device.type != "mps" else None)
     for m in range(1, k + 1):
-        index = neighbor_indices(u, k=m, validate=False)
+        index = neighbor_indices(u, k=m, engine=traceable_engine(), validate=False)
         total = total - log_distances(u, u, index, floor, complaint).mean()
     return (total / k).to(u.dtype)
 

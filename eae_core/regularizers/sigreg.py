@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -24,8 +26,8 @@ def sigreg_loss(
               - e^{-t^2/2} \Bigr|^2 e^{-t^2/2}\, dt
 
     by a trapezoid sum over so many knots on [0, T]. For independent draws of N(0, I) its mean is
-    the same sum over :math:`1 - e^{-t^2}`, 1.06 by default, whatever n and d; for any other distribution
-    it grows like n. Where codes collapse to a point its gradient vanishes.
+    the same sum over :math:`1 - e^{-t^2}`, 1.06 by default, whatever n and d; for any other
+    distribution it grows like n. Where codes collapse to a point its gradient vanishes.
 
     Args:
         z: (n, d), n >= 2.
@@ -54,14 +56,17 @@ def sigreg_loss(
     if knots < 2 or not t_max > 0:
         raise ValueError(f"knots must be at least 2 and t_max above 0, got {knots} and {t_max}")
     y = project(whole_batch(z, group=group), slices, directions, group)  # (n, slices)
-    # At t = 0 both functions are 1, so the sum starts at the second knot.
-    t = torch.linspace(0, t_max, knots, device=y.device, dtype=y.dtype)[1:]
-    target = torch.exp(-t.square() / 2)
-    weight = 2 * (t_max / (knots - 1)) * target  # both signs of t
-    weight = torch.cat([weight[:-1], weight[-1:] / 2])
-    phase = t[:, None, None] * y  # knots x n x slices
-    error = (phase.cos().mean(1) - target[:, None]).square() + phase.sin().mean(1).square()
-    return len(y) * (weight @ error).mean()
+    step = t_max / (knots - 1)
+    cos_step, sin_step = (step * y).cos(), (step * y).sin()
+    cos, sin = torch.ones_like(y), torch.zeros_like(y)
+    total = y.new_zeros(y.shape[1])  # at t = 0 both functions are 1
+    for knot in range(1, knots):
+        # From t to t + step by the addition theorem: two functions of y instead of two a knot.
+        cos, sin = cos * cos_step - sin * sin_step, sin * cos_step + cos * sin_step
+        target = math.exp(-((knot * step) ** 2) / 2)
+        error = (cos.mean(0) - target).square() + sin.mean(0).square()  # (slices,)
+        total = total + (target if knot < knots - 1 else target / 2) * error
+    return 2 * step * len(y) * total.mean()  # both signs of t
 
 
 class SIGRegLoss(Regularizer):

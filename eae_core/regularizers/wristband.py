@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from eae_core.regularizers.common import (
     Group,
     Regularizer,
+    constant,
     full_precision,
     pair_squares,
     whole_batch,
@@ -118,26 +118,19 @@ def wristband_parts(z: Tensor, beta: float, alpha: float) -> WristbandParts:
     return WristbandParts(repulsion, radial, (mean.square().sum() + deviation) / d)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def _calibration(
     n: int, d: int, beta: float, alpha: float, weights: tuple[float, ...], batches: int
 ) -> tuple[list[float], list[float], float]:
     """Means and standard deviations of the parts of Gaussian batches, and that of their sum."""
-    parts = _gaussian_parts(n, d, beta, alpha, batches)  # batches x 3
+    with torch.no_grad():
+        generator = torch.Generator().manual_seed(0)
+        drawn = (torch.randn(n, d, generator=generator) for _ in range(batches))
+        values = [torch.stack(wristband_parts(z, beta, alpha)) for z in drawn]
+    parts = torch.stack(values).double()  # batches x 3
     means, spreads = parts.mean(0), parts.std(0)
     total = ((parts - means) / spreads) @ torch.tensor(weights, dtype=parts.dtype)
     return means.tolist(), spreads.tolist(), float(total.std())
-
-
-@lru_cache(maxsize=16)
-@torch.no_grad()
-def _gaussian_parts(n: int, d: int, beta: float, alpha: float, batches: int) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    found = []
-    for _ in range(batches):
-        z = torch.randn(n, d, generator=generator)
-        found.append(torch.stack(wristband_parts(z, beta, alpha)))
-    return torch.stack(found).double()
 
 
 class WristbandLoss(Regularizer):
