@@ -15,9 +15,9 @@ collect_ignore_glob = ["tests/*/conftest.py"]
 @cache
 def missing_data(notebook: Path) -> tuple[str, ...]:
     """The data sets that a chapter's cpu profile needs and that are not prepared."""
+    from eae_book.runner.manifest import load_manifest
     from eae_core.data import data_root, dataset_info
     from eae_core.data.prepared import is_prepared
-    from eae_core.suite import load_manifest
 
     needs = load_manifest(NOTEBOOKS / "manifest.yml").find(notebook.name).needs
     return tuple(

@@ -1,94 +1,68 @@
-"""Which code and which packages made a result."""
+"""Which code and which packages made a result: kept in records, and deciding nothing.
+
+Whether a record still holds is a matter of revisions, see :mod:`eae_core.revisions`.
+"""
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import platform
+import subprocess
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
-import torch
+PACKAGE = Path(__file__).parent
 
 
-def code_hash(module: str | None = None) -> str:
-    """Twelve hexadecimal digits that change with the sources of this package.
+@dataclass(frozen=True)
+class Provenance:
+    """Taken when a run starts: the code may be edited while it goes on.
+
+    Example:
+        >>> len(Provenance.now().code_hash)
+        12
+    """
+
+    code_hash: str
+    commit: str  #: of git, with "-dirty" where files were changed; empty outside a checkout
+    versions: dict[str, str]
+
+    @classmethod
+    def now(cls) -> Provenance:
+        """The code as it lies on disk, and what is installed."""
+        return cls(code_hash(), git_commit(), installed_versions())
+
+
+def code_hash(*packages: Path) -> str:
+    """Twelve hexadecimal digits that change with any file of these packages, data files included.
 
     Args:
-        module: only what this module does, e.g. ``"eae_core.models.wasserstein"``, and those that
-            it imports, directly or not: their code, without comments and docstrings. By default
-            every byte of the package.
-
-    Raises:
-        ModuleNotFoundError: there is no such module in this package.
+        packages: folders; this package by default. Line ends and compiled files do not count.
 
     Example:
         >>> len(code_hash()), code_hash() == code_hash()
         (12, True)
-        >>> code_hash("eae_core.entropy.knn") == code_hash("eae_core.files")
-        False
     """
-    package = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py") if module is None else _sources(module)):
-        digest.update(path.relative_to(package).as_posix().encode())
-        text = path.read_bytes().replace(b"\r\n", b"\n")
-        digest.update(text if module is None else _without_words(text))
+    for package in packages or (PACKAGE,):
+        for path in sorted(package.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and path.name[0] != ".":
+                digest.update(f"{package.name}/{path.relative_to(package).as_posix()}\n".encode())
+                digest.update(path.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()[:12]
 
 
-def _without_words(source: bytes) -> bytes:
-    """What is left of a source file without comments, docstrings and layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                value.value = ""
-    return ast.unparse(tree).encode()
-
-
-def _sources(module: str) -> set[Path]:
-    """The files of a module and of all in this package that it leads to."""
-    package = Path(__file__).parent
-    found: set[Path] = set()
-    ahead = {module}
-    while ahead:
-        path = _file_of(ahead.pop())
-        if path in found:
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module and _is_own(node.module, package):
-                ahead.add(node.module)
-                named = (f"{node.module}.{alias.name}" for alias in node.names)
-                ahead.update(name for name in named if _is_module(name))
-            elif isinstance(node, ast.Import):
-                ahead.update(alias.name for alias in node.names if _is_own(alias.name, package))
-    return found
-
-
-def _is_own(module: str, package: Path) -> bool:
-    return module.partition(".")[0] == package.name
-
-
-def _is_module(module: str) -> bool:
+def git_commit() -> str:
+    """The commit of the checkout that this package lies in; empty if there is none."""
+    if not (PACKAGE.parent / ".git").exists():
+        return ""
+    command = ["git", "-C", str(PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        _file_of(module)
-    except ModuleNotFoundError:
-        return False
-    return True
-
-
-def _file_of(module: str) -> Path:
-    package = Path(__file__).parent
-    path = package.joinpath(*module.split(".")[1:])
-    for file in (path.with_suffix(".py"), path / "__init__.py"):
-        if file.is_file() and _is_own(module, package):
-            return file
-    raise ModuleNotFoundError(f"there is no module {module!r} in {package.name}")
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):  # no git here, or a very slow disk
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def installed_versions() -> dict[str, str]:
@@ -98,13 +72,10 @@ def installed_versions() -> dict[str, str]:
         >>> list(installed_versions())
         ['python', 'torch', 'numpy', 'eae_core']
     """
-    try:
-        own = version("eae-core")
-    except PackageNotFoundError:  # imported from a folder, without an installation
-        own = "not installed"
-    return {
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "eae_core": own,
-    }
+    found = {"python": platform.python_version()}
+    for name, package in (("torch", "torch"), ("numpy", "numpy"), ("eae_core", "eae-core")):
+        try:
+            found[name] = version(package)
+        except PackageNotFoundError:  # imported from a folder, without an installation
+            found[name] = "not installed"
+    return found

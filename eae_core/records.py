@@ -1,15 +1,11 @@
-"""Run records: what was run, where, and what came out, one small JSON file a run.
-
-A record lies at ``data/results/<experiment>/<run>.json``. It is committed, so that a chapter can
-show a full-size result beside its small live run and say when and on what it was made.
-"""
+"""Run records: what was run, where, and what came out, one small JSON file a run."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,24 +15,9 @@ import torch
 
 from eae_core.files import replacing
 from eae_core.hardware import describe_device
-from eae_core.provenance import code_hash, installed_versions
+from eae_core.provenance import Provenance
 
-__all__ = [
-    "Record",
-    "RecordError",
-    "caption",
-    "code_hash",
-    "experiments",
-    "installed_versions",
-    "load_records",
-    "new_record",
-    "read_record",
-    "record_text",
-    "results_root",
-    "write_record",
-]
-
-SCHEMA = 1
+SCHEMA = 2  # 2: revisions and commit; files of 1 are read as having none
 LARGEST_FILE = 1_000_000  # bytes; records are committed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -60,17 +41,19 @@ class Record:
     curves: dict[str, Any]  #: name to a list, or to one list a seed
     seconds: float
     peak_memory_bytes: int
-    code_hash: str  #: of the sources, see :func:`eae_core.provenance.code_hash`
+    code_hash: str  #: of the sources when the run began, see :mod:`eae_core.provenance`
     data_checksum: str  #: of the data set, empty if there was none
     versions: dict[str, str]
     device: str  #: in words, without the machine's name
     notes: str
+    revisions: dict[str, int] = field(default_factory=dict)  #: see :mod:`eae_core.revisions`
+    commit: str = ""  #: of git, when the run began
 
 
 _KINDS: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("parameters", "metrics", "curves", "versions"), dict),
+    **dict.fromkeys(("parameters", "metrics", "curves", "versions", "revisions"), dict),
     **dict.fromkeys(("experiment", "run", "created", "code_hash"), str),
-    **dict.fromkeys(("data_checksum", "device", "notes"), str),
+    **dict.fromkeys(("data_checksum", "device", "notes", "commit"), str),
     "seeds": list,
     "seconds": (int, float),
     "peak_memory_bytes": int,
@@ -90,8 +73,10 @@ def new_record(
     data_checksum: str = "",
     device: str | torch.device = "auto",
     notes: str = "",
+    revisions: Mapping[str, int] | None = None,
+    provenance: Provenance | None = None,
 ) -> Record:
-    """A record of a run that just ended here: date, versions, device and code hash are filled in.
+    """A record of a run that just ended here; the date and the device's name are filled in.
 
     Arrays, tensors and tuples become lists.
 
@@ -107,6 +92,8 @@ def new_record(
         data_checksum: the ``checksum`` of the :class:`eae_core.data.ImageSet`.
         notes: anything a reader must know.
         device: where it ran, as in :func:`eae_core.hardware.resolve_device`.
+        revisions: of all that decided the numbers, see :func:`eae_core.revisions.revisions_of`.
+        provenance: taken when the run began; now, if it is not given.
 
     Raises:
         RecordError: a name or a value that a record cannot hold (the field is named).
@@ -116,6 +103,7 @@ def new_record(
         >>> record.metrics["entropy"], sorted(record.versions)
         ([2.8, 2.9], ['eae_core', 'numpy', 'python', 'torch'])
     """
+    made_by = provenance or Provenance.now()
     record = Record(
         experiment=experiment,
         run=run,
@@ -126,22 +114,20 @@ def new_record(
         curves=_plain(dict(curves or {}), "curves"),
         seconds=float(seconds),
         peak_memory_bytes=int(peak_memory_bytes),
-        code_hash=code_hash(),
+        code_hash=made_by.code_hash,
         data_checksum=data_checksum,
-        versions=installed_versions(),
+        versions=made_by.versions,
         device=describe_device(device),
         notes=notes,
+        revisions=_plain(dict(revisions or {}), "revisions"),
+        commit=made_by.commit,
     )
     _check(record)
     return record
 
 
-def write_record(record: Record, root: str | Path | None = None) -> Path:
-    """Write ``<root>/<experiment>/<run>.json``, whole or not at all, and return its path.
-
-    Args:
-        record: what to write; an earlier record of the same name is replaced.
-        root: the folder of all records, :func:`results_root` by default.
+def write_record(record: Record, path: str | Path) -> None:
+    """Write a record to a file, whole or not at all.
 
     Raises:
         RecordError: a value that a record cannot hold, or more than a megabyte of them.
@@ -149,16 +135,15 @@ def write_record(record: Record, root: str | Path | None = None) -> Path:
 
     Example:
         >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "record.json"
         >>> record = new_record("demo", "d2", parameters={"d": 2}, metrics={"entropy": 2.8})
-        >>> path = write_record(record, tempfile.mkdtemp())
-        >>> path.name, load_records("demo", path.parent.parent) == [record]
-        ('d2.json', True)
+        >>> write_record(record, path)
+        >>> read_record(path) == record
+        True
     """
     text = record_text(record)
-    path = _root(root) / record.experiment / f"{record.run}.json"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def record_text(record: Record) -> str:
@@ -195,8 +180,11 @@ def read_record(path: str | Path) -> Record:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise RecordError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
-        raise RecordError(f"{path}: field schema must be {SCHEMA}, the version this code reads")
+    schema = content.pop("schema", None) if isinstance(content, dict) else None
+    if schema not in (1, SCHEMA):
+        raise RecordError(f"{path}: field schema must be 1 or {SCHEMA}, which this code reads")
+    if schema == 1:
+        content = {"revisions": {}, "commit": "", **content}
     names = {field.name for field in fields(Record)}
     for problem, odd in (("lacks", names - set(content)), ("has unknown", set(content) - names)):
         if odd:
@@ -210,53 +198,6 @@ def read_record(path: str | Path) -> Record:
     except RecordError as error:
         raise RecordError(f"{path}: {error}") from error
     return record
-
-
-def load_records(experiment: str, root: str | Path | None = None) -> list[Record]:
-    """All records of an experiment, sorted by run.
-
-    Raises:
-        FileNotFoundError: there is none (the experiments that exist are named).
-        RecordError: a file that is no record; file and field are named.
-    """
-    folder = _root(root) / experiment
-    paths = sorted(folder.glob("*.json"))
-    if not paths:
-        known = ", ".join(experiments(root)) or "none"
-        raise FileNotFoundError(f"no records of {experiment!r} in {folder}; there are: {known}")
-    records = [read_record(path) for path in paths]
-    for path, record in zip(paths, records, strict=True):
-        if (record.experiment, record.run) != (experiment, path.stem):
-            raise RecordError(f"{path} is named {record.experiment}/{record.run} inside: rename it")
-    return records
-
-
-def experiments(root: str | Path | None = None) -> list[str]:
-    """Names of the experiments that have records."""
-    return sorted({path.parent.name for path in _root(root).glob("*/*.json")})
-
-
-def results_root() -> Path:
-    """``data/results`` of the checkout this package lies in, else of the current folder."""
-    checkout = Path(__file__).parent.parent
-    base = checkout if (checkout / "pyproject.toml").is_file() else Path()
-    return base / "data" / "results"
-
-
-def caption(record: Record) -> str:
-    """Where and when a record was made, for the text under a figure.
-
-    Example:
-        >>> record = new_record("demo", "d2", parameters={}, metrics={}, device="cpu")
-        >>> caption(record)
-        'Recorded 20... on ... CPU core... (...), torch ....'
-    """
-    torch_version = record.versions["torch"].split("+")[0]
-    return f"Recorded {record.created[:10]} on {record.device}, torch {torch_version}."
-
-
-def _root(root: str | Path | None) -> Path:
-    return results_root() if root is None else Path(root)
 
 
 def _plain(value: Any, field: str) -> Any:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from eae_book.runner.chapter import plan, read_notebook, run
+from eae_book.runner.manifest import load_manifest
+from eae_book.runner.project import Project
 from eae_core.records import read_record
-from eae_core.suite import Project, load_manifest, plan, run
-from eae_core.suite.runner import read_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")

@@ -14,10 +14,10 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from eae_core.suite import Project
-from eae_core.suite.book import build_committed
-from eae_core.suite.render import render
-from eae_core.suite.staging import toc_documents
+from eae_book.render.book import build_committed
+from eae_book.render.pages import render
+from eae_book.render.staging import toc_documents
+from eae_book.runner.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = toc_documents(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from tiny_checkout import code, entry, run_folders, write_manifest, write_notebook
 
+from eae_book.runner.project import Project
 from eae_core.cli import main
 from eae_core.cli.parser import build_parser
 from eae_core.cli.tools import gaussian_bound
 from eae_core.records import read_record
-from eae_core.suite import Project
 
 COMMAND = [sys.executable, "-m", "eae_core"]
 VERBS = ["run", "book", "refresh", "train", "entropy", "data", "runs"]

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from eae_book.records import load_records
 from eae_core.cli import main
 from eae_core.cli.parser import build_parser
 from eae_core.data import DATASETS
 from eae_core.models import MODELS, published_options
-from eae_core.records import load_records, read_record
+from eae_core.records import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("matrix", ROOT / "workflow" / "matrix.py")

@@ -13,12 +13,12 @@ import pytest
 import yaml
 from nbval.plugin import get_sanitize_patterns
 
-from eae_core.checks import check, check_close
+from eae_book.checks import check, check_close
+from eae_book.render.cleaning import path_pattern
+from eae_book.render.staging import toc_documents
+from eae_book.runner.manifest import load_manifest
+from eae_book.runner.parameters import parameters_cell, read_parameters, resolve
 from eae_core.data import DATASETS, dataset_info
-from eae_core.suite import load_manifest
-from eae_core.suite.cleaning import path_pattern
-from eae_core.suite.parameters import parameters_cell, read_parameters, resolve
-from eae_core.suite.staging import toc_documents
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")

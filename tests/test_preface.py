@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eae_core.records import load_records
-from eae_core.suite import load_manifest
+from eae_book.records import load_records
+from eae_book.runner.manifest import load_manifest
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFACE = (ROOT / "book" / "preface.md").read_text(encoding="utf-8")

@@ -8,9 +8,11 @@ import pytest
 import torch
 import yaml
 
+from eae_book.runner.chapter import plan
+from eae_book.runner.manifest import load_manifest
+from eae_book.runner.parameters import parse_assignments
+from eae_book.runner.project import find_project
 from eae_core.cli.parser import PROGRAM, build_parser
-from eae_core.suite import find_project, load_manifest, plan
-from eae_core.suite.parameters import parse_assignments
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from eae_core.records import load_records
+from eae_book.records import load_records
 
 EXPERIMENT = "batch-rewards"
 

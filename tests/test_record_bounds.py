@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from eae_core.data import unpadded_images
-from eae_core.models import build_generator
-from eae_core.records import load_records
-from eae_core.training import AdversarialOptions, fit_adversarial
+from eae_book.gans import AdversarialOptions
+from eae_book.gans.adversarial import fit_adversarial
+from eae_book.gans.generators import build_generator
+from eae_book.gans.unpadded import unpadded_images
+from eae_book.records import load_records
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,12 @@
 import pytest
 from tiny_checkout import code, entry, write_manifest, write_notebook
 
-from eae_core.records import load_records
+from eae_book.records import load_records
 
 EXPERIMENT = "claims"
 SIZES = "seed = 0  # of everything\nsize = 4  # of the samples\n"
 CLAIMS = """\
-from eae_core.checks import check, check_close
+from eae_book.checks import check, check_close
 print("no claim")
 check("size", size, low=2)
 check("the seed", seed, high=1)

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from eae_book.records import load_records
 from eae_core.entropy import knn_entropy
-from eae_core.records import load_records
 
 
 @pytest.fixture(autouse=True)

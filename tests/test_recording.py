@@ -4,8 +4,9 @@ import argparse
 
 import pytest
 
+from eae_book.records import write_record
 from eae_core.data import data_root, load_images
-from eae_core.records import new_record, write_record
+from eae_core.records import new_record
 
 
 def test_a_run_is_recorded_only_with_the_same_parameters(script, tmp_path):
@@ -28,11 +29,11 @@ def test_what_is_impossible_is_one_line(script, capsys, error):
     def fail():
         raise error("it cannot be")
 
-    assert script.end_of("demo", fail) == 1
+    assert script.run_script("demo", fail) == 1
     assert capsys.readouterr().err == "demo: it cannot be\n"
-    assert script.end_of("demo", lambda: 130) == 130
+    assert script.run_script("demo", lambda: 130) == 130
     with pytest.raises(ZeroDivisionError):
-        script.end_of("demo", lambda: 1 // 0)
+        script.run_script("demo", lambda: 1 // 0)
 
 
 def test_help_is_the_docstring_with_its_example(script, capsys):

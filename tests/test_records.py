@@ -10,18 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from eae_book.records import caption, experiments, load_records, results_root, write_record
 from eae_core import provenance, records
-from eae_core.records import (
-    RecordError,
-    caption,
-    experiments,
-    load_records,
-    new_record,
-    read_record,
-    record_text,
-    results_root,
-    write_record,
-)
+from eae_core.records import RecordError, new_record, read_record, record_text
 
 
 def a_record(**changes):

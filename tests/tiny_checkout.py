@@ -5,7 +5,9 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from eae_core.suite import Project, load_manifest, plan
+from eae_book.runner.chapter import plan
+from eae_book.runner.manifest import load_manifest
+from eae_book.runner.project import Project
 
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 PARAMETERS = """\

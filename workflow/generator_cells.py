@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eae_core.data import ImageSet, unpadded_images
-from eae_core.models import GENERATORS, LeeVAE
-from eae_core.provenance import code_hash
-from eae_core.records import load_records
+from eae_book.gans.generators import GENERATORS
+from eae_book.gans.lee_vae import LeeVAE
+from eae_book.gans.unpadded import unpadded_images
+from eae_book.records import recorded, stale
+from eae_core.data import ImageSet
 
 TABLE_2 = ("mnist", "fashion_mnist")
 LAST_DIGIT = 9
@@ -62,13 +63,17 @@ class Cell:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Everything that decides the numbers, the sources of model and networks included."""
-        sources = (GENERATORS[self.model].__module__, "eae_core.models.lee")
-        return {
-            **{name: getattr(self, name) for name in ("dataset", "model", "upto", "seed")},
-            **asdict(self.sizes),
-            "model_code": " ".join(code_hash(source) for source in sources),
-        }
+        """Everything that decides the numbers, besides revisions."""
+        names = ("dataset", "model", "upto", "seed")
+        return {**{name: getattr(self, name) for name in names}, **asdict(self.sizes)}
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What decides the numbers, see :mod:`eae_core.revisions`."""
+        loop = "training" if self.model == "lee_vae" else "adversarial training"
+        data = ("unpadded images", f"data {self.dataset}")
+        measured = ("decoder entropy", "metric frechet", "features classifier")
+        return (f"generator {self.model}", "generator networks", loop, *data, *measured)
 
     @cached_property
     def images(self) -> ImageSet:
@@ -88,15 +93,10 @@ class Cell:
 
     def state(self, records: Path | None) -> str:
         """Whether there is a record: "recorded", "outdated" (of other sources or sizes), "new"."""
-        try:
-            found = {record.run: record for record in load_records(self.experiment, records)}
-        except FileNotFoundError:
-            return "new"
+        found = recorded(self.experiment, records)
         if self.run not in found:
             return "new"
-        old = found[self.run].parameters
-        same = all(name in old and old[name] == value for name, value in self.parameters.items())
-        return "recorded" if same else "outdated"
+        return "outdated" if stale(found[self.run], self.parameters) else "recorded"
 
 
 def planned(arguments: argparse.Namespace) -> list[Cell]:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from eae_book.records import recorded, stale, with_defaults
+from eae_core.cli.model_options import chosen_options
+from eae_core.cli.parser import build_parser
+from eae_core.cli.train import decisive
+from eae_core.errors import nearest
 from eae_core.models import MODELS
-from eae_core.provenance import code_hash
-from eae_core.records import Record, load_records
+from eae_core.records import Record
+from eae_core.revisions import parts_of_training, revisions_of
 
 MATRIX = Path(__file__).parent / "matrix.yml"
 KEYS = {"seeds", "models", "defaults", "datasets", "variants", "by_model"}  # of a profile
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cell:
     """One model to train and score."""
 
@@ -46,14 +50,10 @@ class Cell:
         return "-".join(part for part in parts if part)
 
     @property
-    def code(self) -> str:
-        """Hash of the model's file and of those that it imports."""
-        return model_code(self.model)
-
-    @property
     def key(self) -> str:
-        """Changes with anything that decides the numbers: words, and the model's sources."""
-        text = json.dumps([self.dataset, self.model, self.seed, self.words, self.code])
+        """Changes with anything that decides the numbers: words, options and revisions."""
+        parts = revisions_of(parts_of_training(self.model, self.dataset))
+        text = json.dumps([self.asked, parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def command(self, output: str, records: str = "") -> list[str]:
@@ -70,16 +70,19 @@ class Cell:
                 command += [f"--{name}", *map(str, values)]
         return command
 
-    def is_recorded(self, records: Mapping[str, Record]) -> bool:
-        """Whether among these records, by name, is one of just these words and sources."""
+    @cached_property
+    def asked(self) -> dict[str, Any]:
+        """What a record of this cell must say: every word of train, said or not, and all options."""
+        arguments = build_parser().parse_args(self.command(""))
+        return decisive(arguments, asdict(chosen_options(arguments)))
+
+    def reasons(self, records: Mapping[str, Record]) -> list[str]:
+        """Why none of these records, by name, stands for this cell; nothing if one does."""
         if self.run not in records:
-            return False
-        found = records[self.run].parameters
-        said = {**found, **found.get("options", {})}
-        asked = {name.replace("-", "_"): value for name, value in self.words}
-        asked |= {"dataset": self.dataset, "model": self.model, "seed": self.seed}
-        asked |= {"model_code": self.code}
-        return all(said.get(name) == value for name, value in asked.items())
+            return ["not recorded"]
+        usual = build_parser().parse_args(["train"])
+        defaults = decisive(usual, asdict(MODELS[self.model][1]()))
+        return stale(with_defaults(records[self.run], defaults), self.asked)
 
 
 def load_cells(
@@ -117,13 +120,11 @@ def load_cells(
     ]
 
 
-def pending(cells: Sequence[Cell], root: str | Path | None = None) -> list[Cell]:
-    """The cells that have no record, or one of other words or of other sources of the model."""
-    try:
-        records = {r.run: r for r in load_records(cells[0].experiment, root)} if cells else {}
-    except FileNotFoundError:
-        records = {}
-    return [cell for cell in cells if not cell.is_recorded(records)]
+def pending(cells: Sequence[Cell], root: str | Path | None = None) -> dict[Cell, list[str]]:
+    """The cells whose record is missing or stale, each with the reasons."""
+    records = recorded(cells[0].experiment, root) if cells else {}
+    found = {cell: cell.reasons(records) for cell in cells}
+    return {cell: reasons for cell, reasons in found.items() if reasons}
 
 
 def _words(
@@ -147,13 +148,5 @@ def _product(number: float, factor: str) -> float:
 
 def _known(kind: str, name: str, known: Mapping[str, Any] | set[str]) -> str:
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"no {kind} {name!r}{hint} There are: {', '.join(sorted(known))}")
+        raise ValueError(f"no {kind} {name!r}; {nearest(str(name), sorted(known))}")
     return name
-
-
-@cache
-def model_code(model: str) -> str:
-    """Hash of the sources of a model."""
-    return code_hash(MODELS[model][0].__module__)

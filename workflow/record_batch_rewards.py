@@ -21,12 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from recording import Judge, add_places, end_of, is_recorded, script_parser, stopped
+from recording import Judge, add_places, is_recorded, new_record, run_script, script_parser, stopped
 from scipy import stats
 from torch import nn
 
+from eae_book.records import write_record
+from eae_book.studies.free_points import standardize
 from eae_core.data import DATASETS, ImageSet, load_images
-from eae_core.entropy.free_points import standardize
 from eae_core.evaluation import (
     encode_images,
     gaussianity_report,
@@ -36,7 +37,6 @@ from eae_core.evaluation import (
     sample_images,
 )
 from eae_core.models import AE, EAE, Autoencoder, EAEOptions
-from eae_core.records import new_record, write_record
 from eae_core.training import History, TrainOptions, fit
 
 EXPERIMENT = "batch-rewards"
@@ -83,7 +83,7 @@ class Run:
 def main(words: list[str] | None = None) -> int:
     """Train, judge and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_batch_rewards", lambda: work(arguments))
+    return run_script("record_batch_rewards", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

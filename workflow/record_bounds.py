@@ -32,19 +32,21 @@ import torch
 from recording import (
     add_work,
     checkpoint_path,
-    end_of,
     is_recorded,
+    new_record,
     one_by_one,
+    run_script,
     script_parser,
 )
 
+from eae_book.gans import load_generator
+from eae_book.gans.generators import GENERATORS, GeneratorModel
+from eae_book.records import write_record
+from eae_book.studies import posterior_bounds
+from eae_book.studies.encoder_bounds import fit_encoder_bound
+from eae_book.studies.posterior_encoder import Covariance, EncoderOptions, Mean, Start
 from eae_core.data import dataset_info
-from eae_core.evaluation import EncoderOptions, fit_encoder_bound, posterior_bounds
-from eae_core.evaluation.posterior_encoder import Covariance, Mean, Start
 from eae_core.hardware import peak_memory_bytes, resolve_device
-from eae_core.models import GENERATORS, GeneratorModel
-from eae_core.records import new_record, write_record
-from eae_core.training import load_generator
 
 EXPERIMENT = "encoder-bounds"
 MEANS: tuple[Mean, ...] = ("free", "decoder")
@@ -74,7 +76,7 @@ class Bound:
 def main(words: list[str] | None = None) -> int:
     """Fit and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_bounds", lambda: work(arguments))
+    return run_script("record_bounds", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recording import add_places, end_of, is_recorded, one_by_one, script_parser
+from recording import add_places, is_recorded, new_record, one_by_one, run_script, script_parser
 
-from eae_core.checks import FAILS, HOLDS
-from eae_core.records import new_record, read_record, write_record
-from eae_core.suite import find_project, load_manifest
-from eae_core.suite.errors import SuiteError
-from eae_core.suite.manifest import Chapter, Manifest
-from eae_core.suite.project import Project
-from eae_core.suite.runner import plan, printed_lines, read_notebook, run
+from eae_book.checks import FAILS, HOLDS
+from eae_book.records import write_record
+from eae_book.runner.chapter import plan, printed_lines, read_notebook, run
+from eae_book.runner.manifest import Chapter, Manifest, load_manifest
+from eae_book.runner.project import Project, find_project
+from eae_core.errors import CommandError
+from eae_core.records import read_record
 
 EXPERIMENT = "claims"
 PROFILES = ("quick", "cpu")
@@ -56,7 +56,7 @@ class Counted:
 def main(words: list[str] | None = None) -> int:
     """Count and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_claims", lambda: work(arguments))
+    return run_script("record_claims", lambda: work(arguments))
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -89,7 +89,7 @@ def work(arguments: argparse.Namespace) -> int:
             count(each, project, manifest, root)
 
         return one_by_one(todo, record, dry_run=arguments.dry_run)
-    except SuiteError as error:
+    except CommandError as error:
         raise ValueError(str(error)) from error
 
 

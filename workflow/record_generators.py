@@ -28,19 +28,22 @@ from pathlib import Path
 
 import torch
 from generator_cells import PROFILES, Cell, planned
-from recording import add_work, checkpoint_path, end_of, script_parser, stopped
+from recording import add_work, checkpoint_path, new_record, run_script, script_parser, stopped
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from eae_book.gans import AdversarialOptions
+from eae_book.gans.adversarial import fit_adversarial
+from eae_book.gans.generators import GENERATORS, GeneratorModel, build_generator
+from eae_book.gans.lee_vae import LeeVAE
+from eae_book.records import write_record
 from eae_core.data import load_images
 from eae_core.entropy.decoder import log_normal
 from eae_core.entropy.jacobian import jacobian_singular_values
 from eae_core.evaluation import classifier_features, decode_codes, sample_images
 from eae_core.evaluation.judging import Judges, Made
 from eae_core.evaluation.sheets import write_sheet
-from eae_core.models import GENERATORS, GeneratorModel, LeeVAE, build_generator
-from eae_core.records import new_record, write_record
-from eae_core.training import AdversarialOptions, History, TrainOptions, fit, fit_adversarial
+from eae_core.training import History, TrainOptions, fit
 
 SCALES = (1e-2, 1e-3, 1e-4)  # of the noise; the last is the paper's
 SAMPLE_SEED = 0  # of the codes, the same for every cell
@@ -54,7 +57,7 @@ BETA1 = 0.5  # of Adam, for all models
 def main(words: list[str] | None = None) -> int:
     """Train and measure what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_generators", lambda: work(arguments))
+    return run_script("record_generators", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

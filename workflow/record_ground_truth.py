@@ -16,14 +16,16 @@ import time
 from collections.abc import Callable
 
 import torch
-from recording import add_places, end_of, script_parser
+from recording import add_places, new_record, run_script, script_parser
 from tqdm import tqdm
 
-from eae_core.entropy import knn_entropy, kpn_entropy, weighted_knn_entropy
+from eae_book.records import write_record
+from eae_book.studies.gaussian_corrected import kpn_entropy
+from eae_book.studies.weighted import weighted_knn_entropy
+from eae_core.entropy import knn_entropy
 from eae_core.entropy import references as laws
 from eae_core.entropy.references import Law
 from eae_core.hardware import peak_memory_bytes
-from eae_core.records import new_record, write_record
 
 EXPERIMENT = "ground-truth"
 DIGITS = 5  # decimals kept of an error in nats
@@ -34,7 +36,7 @@ FEW = 5  # the neighbour of the plain estimate, where it is not the first
 def main(words: list[str] | None = None) -> int:
     """Measure what is asked for and write one record."""
     arguments = parse(words)
-    return end_of("record_ground_truth", lambda: work(arguments))
+    return run_script("record_ground_truth", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

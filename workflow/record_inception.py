@@ -21,9 +21,10 @@ import argparse
 import time
 from typing import Any
 
-from recording import add_work, end_of, script_parser
+from recording import add_work, new_record, run_script, script_parser
 from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
+from eae_book.records import write_record
 from eae_core.data import ImageSet, load_images
 from eae_core.evaluation import (
     FeatureExtractor,
@@ -39,7 +40,6 @@ from eae_core.evaluation.judging import Judges, decoded, metric_names, rebuilt
 from eae_core.evaluation.scores import own_codes
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import MODELS
-from eae_core.records import new_record, write_record
 from eae_core.training import load_model
 
 EXPERIMENT = "models-inception"
@@ -49,7 +49,7 @@ LAWS = ("standard", "mixture")
 def main(words: list[str] | None = None) -> int:
     """Judge and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_inception", lambda: work(arguments))
+    return run_script("record_inception", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

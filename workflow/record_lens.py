@@ -23,21 +23,21 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from recording import add_work, checkpoint_path, end_of, script_parser
+from recording import add_work, checkpoint_path, new_record, run_script, script_parser
 from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
-from eae_core.data import ImageSet
-from eae_core.evaluation import (
+from eae_book.records import load_records, write_record
+from eae_book.studies.image_entropy import (
+    SCALES,
     ImageEntropy,
-    encode_images,
     entropy_of_reconstructions,
     entropy_of_samples,
-    fit_density,
 )
-from eae_core.evaluation.lens import SCALES
+from eae_core.data import ImageSet
+from eae_core.evaluation import encode_images, fit_density
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import Autoencoder
-from eae_core.records import Record, load_records, new_record, write_record
+from eae_core.records import Record
 from eae_core.training import load_model
 
 EXPERIMENT = "decoder-lens"
@@ -48,7 +48,7 @@ CODES = 2000  # test images whose codes are measured, at the most
 def main(words: list[str] | None = None) -> int:
     """Measure and record what is asked for and not yet recorded."""
     arguments = parse(words)
-    return end_of("record_lens", lambda: work(arguments))
+    return run_script("record_lens", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:

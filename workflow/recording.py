@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+from parts import parts_of
 
+from eae_book.records import recorded, stale
+from eae_core import records
 from eae_core.data import ImageSet, data_root
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
-from eae_core.records import load_records
+from eae_core.provenance import Provenance
+from eae_core.revisions import revisions_of
 
+STARTED = Provenance.now()
 ItemT = TypeVar("ItemT", bound="Named")
 STOPPED = 130  # what a shell says of a command that Ctrl-C ended
 
@@ -66,22 +71,25 @@ def is_recorded(
     Raises:
         ValueError: a record under its name has other parameters; the message ends in the remedy.
     """
-    try:
-        records = {record.run: record for record in load_records(experiment, root)}
-    except FileNotFoundError:
-        return False
+    records = recorded(experiment, root)
     if run not in records:
         return False
-    old = records[run].parameters
-    if odd := [key for key in parameters if old.get(key) != parameters[key]]:
-        raise ValueError(
-            f"{run} is recorded with {odd[0]} = {old.get(odd[0])!r}, asked is "
-            f"{parameters[odd[0]]!r}: {remedy}"
-        )
+    if reasons := stale(records[run], parameters):
+        raise ValueError(f"{run} has a record that does not hold: {reasons[0]}; {remedy}")
     return True
 
 
-def end_of(name: str, work: Callable[[], int]) -> int:
+def new_record(
+    experiment: str, run: str, *, parameters: Mapping[str, Any], **rest: Any
+) -> records.Record:
+    """A record with today's revisions of what decides it, of the code as the script started."""
+    revisions = revisions_of(parts_of(experiment, parameters))
+    return records.new_record(
+        experiment, run, parameters=parameters, revisions=revisions, provenance=STARTED, **rest
+    )
+
+
+def run_script(name: str, work: Callable[[], int]) -> int:
     """Do the work of a script; what is impossible becomes one line and the status 1."""
     try:
         return work()

@@ -1,4 +1,4 @@
-"""The command line: `python -m eae_core VERB`.
+"""The command line: `eae VERB`, or `python -m eae_core VERB`.
 
 Exit status: 0 done, 1 something that was started failed, 2 the request was wrong and nothing was
 started, 130 stopped with Ctrl-C.
@@ -6,13 +6,14 @@ started, 130 stopped with Ctrl-C.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 from eae_core.cli.parser import build_parser
-from eae_core.suite.errors import SuiteError, UsageError
+from eae_core.errors import CommandError, UsageError
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -23,7 +24,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["entropy", "no_such_file.npy"])
     2
     """
-    arguments = build_parser().parse_args(argv)
+    return dispatch(build_parser(), argv)
+
+
+def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Run the verb that these words choose; errors become one line and an exit status."""
+    arguments = parser.parse_args(argv)
     module, function = arguments.call.split(":")
     try:
         # Each verb imports what it needs, so that --help need not wait for torch.
@@ -33,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE
-    except SuiteError as error:
+    except CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interrupt:
@@ -43,3 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe (`| head`) has gone; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+
+
+def main_script() -> None:
+    """The console script `eae`."""
+    sys.exit(main())

@@ -6,8 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from eae_core.cli.tools import print_table
-from eae_core.suite.errors import SuiteError, UsageError
+from eae_core.cli.tables import print_table
+from eae_core.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from eae_core.data import DatasetInfo
@@ -62,7 +62,7 @@ def _prepare(name: str) -> int:
         folder = prepare(name)
         counts = [f"{len(load_images(name, split)):,} {split}" for split in ("train", "test")]
     except (ValueError, OSError) as error:
-        raise SuiteError(str(error)) from error
+        raise CommandError(str(error)) from error
     print(f"{name} is ready in {folder}: {', '.join(counts)} images")
     return 0
 
@@ -88,7 +88,7 @@ def _check(name: str | None) -> int:
                 failures.append(f"{each}: {error}")
         print(f"{each}: {state}")
     if failures:
-        raise SuiteError("\n".join(failures))
+        raise CommandError("\n".join(failures))
     return 0
 
 

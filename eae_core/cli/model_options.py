@@ -8,8 +8,8 @@ from dataclasses import Field, fields, replace
 from inspect import getdoc
 from typing import Any, get_type_hints
 
+from eae_core.errors import UsageError, nearest
 from eae_core.models import MODELS, ModelOptions, published_options
-from eae_core.suite.errors import UsageError, nearest
 
 PREFIX = "option_"  # of their names among the arguments
 

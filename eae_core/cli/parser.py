@@ -8,7 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-PROGRAM = "python -m eae_core"
+from eae_core import __version__
+
+PROGRAM = "eae"
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -27,15 +29,13 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs; `arguments.call` is "module:function" of the one chosen."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Run the chapters of the book, build it, and use its models and estimators.",
+        description="Train entropic autoencoders and their relatives, and use what was trained.",
         epilog="VERB --help shows an example of each verb.",
     )
+    parser.add_argument("--version", action="version", version=f"eae_core {__version__}")
     verbs = parser.add_subparsers(
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser
     )
-    _add_run(verbs)
-    _add_book(verbs)
-    _add_refresh(verbs)
     _add_train(verbs)
     _add_entropy(verbs)
     _add_data(verbs)
@@ -43,11 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(
-    verbs: Any, name: str, *, call: str, help: str, example: str, more: str = ""
+def add_verb(
+    verbs: Any,
+    name: str,
+    *,
+    call: str,
+    help: str,
+    example: str,
+    more: str = "",
+    program: str = PROGRAM,
 ) -> VerbParser:
-    """One verb, with an example in its help."""
-    lines = "".join(f"  {PROGRAM} {line}\n" for line in example.splitlines())
+    """One verb, with an example in its help; `call` is "package.module:function"."""
+    lines = "".join(f"  {program} {line}\n" for line in example.splitlines())
     parser: VerbParser = verbs.add_parser(
         name,
         help=help,
@@ -55,101 +62,19 @@ def _verb(
         epilog=f"{more}example:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(call=f"eae_core.cli.{call}")
+    parser.set_defaults(call=call)
     return parser
 
 
-def _add_root(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--root",
-        type=Path,
-        metavar="DIR",
-        help="the checkout with notebooks/ and book/ (default: found by itself)",
-    )
-
-
-def _add_quiet(parser: argparse.ArgumentParser) -> None:
+def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
-def _add_jobs(parser: argparse.ArgumentParser, *, usual: str) -> None:
-    parser.add_argument(
-        "--jobs", type=int, metavar="N", help=f"chapters at the same time (default: {usual})"
-    )
-
-
-def _add_run(verbs: Any) -> None:
-    parser = _verb(
-        verbs,
-        "run",
-        call="chapters:run",
-        help="execute one chapter, with other parameters if you like",
-        example="run 05 --profile quick -p entropy_weight=0.5 -p latent_dim=8",
-        more="The executed notebook and its record.json are left in a new folder under _runs/.\n\n",
-    )
-    parser.add_argument("chapter", help="its number, name or notebook file")
-    parser.add_argument(
-        "--profile",
-        default="cpu",
-        metavar="NAME",
-        help="set of sizes: quick, cpu or paper (default: cpu, the values in the notebook)",
-    )
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="replace one value of the notebook's parameters cell; may be repeated",
-    )
-    _add_quiet(parser)
-    _add_root(parser)
-
-
-def _add_book(verbs: Any) -> None:
-    parser = _verb(
-        verbs,
-        "book",
-        call="chapters:book",
-        help="run every chapter and build the book as web pages",
-        example="book\nbook --profile cpu\nbook --committed",
-        more="Chapters of which nothing has changed are not run again. Pages: _build/html/.\n\n",
-    )
-    choice = parser.add_mutually_exclusive_group()
-    choice.add_argument(
-        "--profile", default="quick", metavar="NAME", help="quick (default), cpu or paper"
-    )
-    choice.add_argument(
-        "--committed",
-        action="store_true",
-        help="show the committed notebooks as they are, running nothing",
-    )
-    parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
-    _add_jobs(parser, usual="one a core, at most 4; 1 for other profiles than quick")
-    _add_quiet(parser)
-    _add_root(parser)
-
-
-def _add_refresh(verbs: Any) -> None:
-    parser = _verb(
-        verbs,
-        "refresh",
-        call="chapters:refresh",
-        help="run chapters at their written size and renew the outputs in notebooks/",
-        example="refresh\nrefresh 03 04",
-    )
-    parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
-    parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
-    _add_jobs(parser, usual="1, so that the times in their records hold")
-    _add_quiet(parser)
-    _add_root(parser)
-
-
 def _add_train(verbs: Any) -> None:
-    parser = _verb(
+    parser = add_verb(
         verbs,
         "train",
-        call="train:train",
+        call="eae_core.cli.train:train",
         help="train a model on a data set, outside any chapter",
         example="train --dataset mnist --model eae --epochs 5 --width 16 --latent-dim 16\n"
         "train --dataset cifar10 --model vae --beta 0.1 --learning-rate-decay 0.98",
@@ -185,7 +110,7 @@ def _add_train(verbs: Any) -> None:
     add("--limit", type=int, metavar="N", help="use only the first N images of each split")
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
-    _add_quiet(parser)
+    add_quiet(parser)
     import_module("eae_core.cli.scoring").add_score_words(parser)
     parser.add_later = lambda parser: import_module("eae_core.cli.model_options").add_model_options(
         parser
@@ -193,10 +118,10 @@ def _add_train(verbs: Any) -> None:
 
 
 def _add_entropy(verbs: Any) -> None:
-    parser = _verb(
+    parser = add_verb(
         verbs,
         "entropy",
-        call="tools:entropy",
+        call="eae_core.cli.tools:entropy",
         help="estimate the entropy of points in a file, in nats",
         example="entropy codes.npy --k 3",
         more="The file holds an array of n points in d dimensions, as numpy.save writes it.\n\n",
@@ -206,10 +131,10 @@ def _add_entropy(verbs: Any) -> None:
 
 
 def _add_data(verbs: Any) -> None:
-    parser = _verb(
+    parser = add_verb(
         verbs,
         "data",
-        call="data:data",
+        call="eae_core.cli.data:data",
         help="list, prepare or check the data sets",
         example="data list\ndata prepare mnist\ndata check",
     )
@@ -222,12 +147,14 @@ def _add_data(verbs: Any) -> None:
 
 
 def _add_runs(verbs: Any) -> None:
-    parser = _verb(
+    parser = add_verb(
         verbs,
         "runs",
-        call="tools:runs",
-        help="list the runs under _runs/ and the committed records",
-        example="runs\nruns --json",
+        call="eae_core.cli.runs:runs",
+        help="list what was trained here",
+        example="runs\nruns --folder elsewhere --json",
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("_runs"), help="where to look (default: _runs)"
     )
     parser.add_argument("--json", action="store_true", help="for other programs to read")
-    _add_root(parser)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eae_core.suite.errors import UsageError
+from eae_core.errors import UsageError
 
 if TYPE_CHECKING:
     from eae_core.data import ImageSet
@@ -51,9 +51,15 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
     add(
         "--file-as",
         metavar="EXPERIMENT/RUN",
-        help="also put the record and the sheet under data/results, where chapters look for them",
+        help="also put the record and the sheet into a folder of records, by these names",
     )
-    add("--records", type=Path, metavar="DIR", help="for --file-as, instead of data/results")
+    add(
+        "--records",
+        type=Path,
+        default=Path("data/results"),
+        metavar="DIR",
+        help="that folder (default: data/results)",
+    )
 
 
 def check_score_words(arguments: argparse.Namespace) -> None:

@@ -1,22 +1,16 @@
-"""The verbs entropy and runs: small questions with short answers."""
+"""The verb entropy: the estimate for points in a file."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eae_core.suite.errors import SuiteError, UsageError
-from eae_core.suite.project import Project, find_project
-from eae_core.suite.runner import RECORD
+from eae_core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from eae_core.records import Record
 
 
 def entropy(arguments: argparse.Namespace) -> int:
@@ -89,75 +83,3 @@ def gaussian_bound(points: np.ndarray) -> float:
     if spread[0] <= spread[-1] * d * np.finfo(np.float64).eps:
         return -math.inf
     return float(0.5 * np.log(2 * np.pi * np.e * spread).sum() + d * math.log(scale))
-
-
-def runs(arguments: argparse.Namespace) -> int:
-    """Print a table of runs, or the same as JSON."""
-    project = find_project(arguments.root)
-    rows = list(_rows(project))
-    if arguments.json:
-        print(json.dumps(rows, indent=1))
-        return 0
-    if not rows:
-        print("no runs yet; start one with  python -m eae_core run 01 --profile quick")
-        return 0
-    print_table([list(rows[0]), *([_cell(key, row) for key in row] for row in rows)])
-    return 0
-
-
-def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print texts in columns, the first row as their head.
-
-    >>> print_table([["name", "n"], ["digits", "1500"]])
-    name    n
-    digits  1500
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
-def _cell(key: str, row: dict[str, Any]) -> str:
-    """One field of the table, in words."""
-    from eae_core.suite.runs_page import spell_bytes, spell_seconds
-
-    value = row[key]
-    if isinstance(value, str) or value is None:
-        return value or "-"
-    return spell_seconds(value) if key == "seconds" else spell_bytes(value)
-
-
-def _rows(project: Project) -> Iterator[dict[str, Any]]:
-    """Every run under _runs/, finished or not, then every committed record."""
-    from eae_core.records import RecordError, read_record
-
-    found: list[tuple[Path | None, Path]] = []
-    folders = [path for path in project.runs.glob("*-*") if path.is_dir() and path.name[0] != "."]
-    for folder in sorted(folders, key=lambda path: path.stat().st_mtime):
-        path = folder / RECORD
-        found.append((path if path.is_file() else None, folder))
-    found += [(path, path) for path in sorted(project.results.glob("*/*.json"))]
-    for source, place in found:
-        try:
-            record = read_record(source) if source else None
-        except RecordError as error:
-            raise SuiteError(f"{place}: {error}") from error
-        state = "committed" if source == place else "finished" if record else "unfinished"
-        yield _row(record, state, project.show(place))
-
-
-def _row(record: Record | None, state: str, place: str) -> dict[str, Any]:
-    if record is None:
-        blank = dict.fromkeys(("experiment", "run", "created", "device"), "")
-        return {**blank, "seconds": 0.0, "memory": 0, "state": state, "place": place}
-    return {
-        "experiment": record.experiment,
-        "run": record.run,
-        "created": record.created,
-        "device": record.device,
-        "seconds": record.seconds,
-        "memory": record.peak_memory_bytes,
-        "state": state,
-        "place": place,
-    }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from eae_core.suite.errors import SuiteError, UsageError
-from eae_core.suite.project import Project, find_project
-from eae_core.suite.runner import RECORD, fresh_folder
+from eae_core.cli.folders import RECORD, fresh_folder
+from eae_core.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from eae_core.data import ImageSet
     from eae_core.evaluation import Scores
     from eae_core.models import Autoencoder
+    from eae_core.provenance import Provenance
     from eae_core.records import Record
     from eae_core.training import History, TrainOptions
 
@@ -30,8 +31,10 @@ def train(arguments: argparse.Namespace) -> int:
         score_lines,
         write_pictures,
     )
+    from eae_core.provenance import Provenance
     from eae_core.training import CheckpointError, TrainingDiverged, fit
 
+    provenance = Provenance.now()
     check_score_words(arguments)
     try:
         model, images, options = _prepare(arguments)
@@ -49,15 +52,15 @@ def train(arguments: argparse.Namespace) -> int:
             folder.rmdir()
         raise UsageError(str(error)) from error
     except (TrainingDiverged, CheckpointError, OSError) as error:
-        raise SuiteError(str(error)) from error
+        raise CommandError(str(error)) from error
     if history.interrupted:
         raise KeyboardInterrupt(
             f"stopped; go on with the same words and  --resume --output {folder}"
         )
-    _write_samples(model, images, options, folder / SAMPLES)
+    _write_samples(model, options, folder / SAMPLES)
     left = [RECORD, CHECKPOINT, SAMPLES]
     squared_error, scores = _judge(arguments, model, images, judged)
-    record = _record(arguments, model, images, history, squared_error, scores)
+    record = _record(arguments, model, images, history, squared_error, scores, provenance)
     if arguments.score:
         left.append(write_pictures(model, images, judged, folder).name)
     _write_results(arguments, record, folder)
@@ -116,11 +119,7 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
     if folder is None:
         if arguments.resume:
             raise UsageError("--resume goes on with the run in a folder: name it with --output")
-        try:
-            project = find_project()
-        except UsageError:  # installed without the book: beside wherever we are
-            project = Project(Path.cwd())
-        return fresh_folder(project, f"train-{arguments.dataset}-{arguments.model}")
+        return fresh_folder(Path("_runs"), f"train-{arguments.dataset}-{arguments.model}")
     started, finished = (folder / CHECKPOINT).exists(), (folder / RECORD).exists()
     if arguments.resume and not started:
         raise UsageError(f"there is no run in {folder} to resume: leave out --resume")
@@ -133,29 +132,13 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _write_samples(model: Autoencoder, images: ImageSet, options: TrainOptions, path: Path) -> None:
+def _write_samples(model: Autoencoder, options: TrainOptions, path: Path) -> None:
     """A sheet of images decoded from codes that the model draws."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
-
     from eae_core.evaluation.codes import sample_images
-    from eae_core.files import replacing
-    from eae_core.plotting import image_grid, use_book_style
+    from eae_core.evaluation.sheets import write_sheet
 
-    use_book_style()
-    what = f"{images.name} ({images.stand_in})" if images.stand_in else images.name
-    axes = image_grid(
-        sample_images(model, 64, seed=options.seed),
-        columns=8,
-        title=f"{model.name} on {what}: samples",
-    )
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
-    plt.close(figure)
+    rows = sample_images(model, 64, seed=options.seed).split(8)
+    write_sheet({str(number): row for number, row in enumerate(rows)}, path)
 
 
 def _judge(
@@ -169,13 +152,26 @@ def _judge(
         try:
             scores = score(arguments, model, images, judged)
         except (ValueError, OSError) as error:
-            raise SuiteError(
+            raise CommandError(
                 f"the model is trained, but cannot be scored: {error}. With --resume the same "
                 "words score it without training it again"
             ) from error
         return scores.values["reconstruction_error"], scores
     with evaluation_mode(model) as device:
         return reconstruction_error(model, judged.to(device)), None
+
+
+def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The words that decide the numbers, and the model's options: what a record is asked for."""
+    from eae_core.cli.model_options import PREFIX
+
+    left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "records", "score"}
+    words = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in left_out and not name.startswith(PREFIX)
+    }
+    return words | {"options": dict(options)}
 
 
 def _record(
@@ -185,26 +181,21 @@ def _record(
     history: History,
     error: float,
     scores: Scores | None,
+    provenance: Provenance,
 ) -> Record:
     """What was run, on what, and what came out."""
-    from eae_core.cli.model_options import PREFIX
-    from eae_core.provenance import code_hash
     from eae_core.records import new_record
+    from eae_core.revisions import SCORING, parts_of_features, parts_of_training, revisions_of
 
-    left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "records", "score"}
+    parameters = decisive(arguments, model.config["options"]) | {"images": len(images)}
     if scores is None:
-        left_out |= {"samples", "judges"}
-    parameters = {
-        name: value
-        for name, value in vars(arguments).items()
-        if name not in left_out and not name.startswith(PREFIX)
-    }
-    parameters |= {"options": model.config["options"], "images": len(images)}
-    parameters["model_code"] = code_hash(type(model).__module__)
+        parameters = {k: v for k, v in parameters.items() if k not in ("samples", "judges")}
+    parts = parts_of_training(model.name, arguments.dataset)
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
     if scores is not None:
         parameters["extractors"] = scores.extractors
         notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
+        parts += (*SCORING, *parts_of_features(scores.extractors))
     curves = {term: history.curve(term) for term in _terms(history)}
     split = arguments.judge_on.replace("-", "_")
     experiment, run = (arguments.file_as or "train/").split("/")
@@ -225,6 +216,8 @@ def _record(
         data_checksum=images.checksum,
         device=arguments.device,
         notes="; ".join(notes),
+        revisions=revisions_of(parts),
+        provenance=provenance,
     )
 
 
@@ -232,13 +225,13 @@ def _write_results(arguments: argparse.Namespace, record: Record, folder: Path) 
     """The record into the folder and, with --file-as, beside those that chapters show."""
     from eae_core.cli.scoring import SHEET
     from eae_core.files import replacing
-    from eae_core.records import record_text, write_record
+    from eae_core.records import write_record
 
-    with replacing(folder / RECORD) as temporary:
-        temporary.write_text(record_text(record), encoding="utf-8")
+    write_record(record, folder / RECORD)
     if arguments.file_as is None:
         return
-    path = write_record(record, arguments.records)
+    path = arguments.records / record.experiment / f"{record.run}.json"
+    write_record(record, path)
     for sheet in folder.glob(f"{SHEET}.*"):
         with replacing(path.with_suffix(sheet.suffix)) as temporary:
             temporary.write_bytes(sheet.read_bytes())

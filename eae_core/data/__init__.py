@@ -1,10 +1,18 @@
 """Data sets: by name, prepared once, whole and on the device."""
 
-from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info
-from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
-from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
-from eae_core.data.unpadded import unpadded_images
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info, register_dataset
+    from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
+    from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
+
+_HOMES = {
+    "catalogue": ("DATASETS", "DatasetInfo", "dataset_info", "register_dataset"),
+    "images": ("ImageSet", "data_root", "load_images", "prepare", "seal", "verify"),
+    "prepared": ("DataCorruptedError", "DataUnavailableError"),
+}
 __all__ = [
     "DATASETS",
     "DataCorruptedError",
@@ -15,7 +23,15 @@ __all__ = [
     "dataset_info",
     "load_images",
     "prepare",
+    "register_dataset",
     "seal",
-    "unpadded_images",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use: who only asks for names of sets need not wait."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

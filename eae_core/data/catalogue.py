@@ -1,8 +1,19 @@
-"""The data sets of the book: what each is, how its images are stored, where it comes from."""
+"""The built-in data sets: what each is, how its images are stored, where it comes from."""
 
-import difflib
-from dataclasses import dataclass
-from typing import Literal
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from eae_core.errors import nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    #: (split, number of images) to uint8 (n, height, width, channels) and labels (n,) or None
+    Draw = Callable[[Any, int], tuple[NDArray[np.uint8], NDArray[np.int64] | None]]
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -16,7 +27,8 @@ class DatasetInfo:
     each side at load. `train` and `test` count the images of the whole set. `stand_in` says in
     words what an embedded set stands in for, and is empty otherwise. `source` names the class in
     torchvision.datasets, empty for embedded sets; `raw_files` are its files, as globs below
-    `<data root>/torchvision`.
+    `<data root>/torchvision`. `draw` makes the images of an embedded set. `revision` counts the
+    changes of the preparation that change an image: a record made with another one is stale.
     """
 
     name: str
@@ -28,6 +40,8 @@ class DatasetInfo:
     stand_in: str = ""
     source: str = ""
     raw_files: tuple[str, ...] = ()
+    draw: Draw | None = field(default=None, repr=False)
+    revision: int = 1  # 1: as first recorded
 
     @property
     def embedded(self) -> bool:
@@ -51,7 +65,7 @@ _IDX_FILES = tuple(
     for kind in ("images-idx3", "labels-idx1")
 )
 
-CATALOGUE = {
+CATALOGUE: dict[str, DatasetInfo] = {
     info.name: info
     for info in (
         DatasetInfo(
@@ -108,26 +122,21 @@ CATALOGUE = {
                 "celeba/list_eval_partition.txt",
             ),
         ),
-        DatasetInfo(
-            "shapes32",
-            "drawn colour objects",
-            (32, 32, 3),
-            10_000,
-            2_000,
-            stand_in="drawn objects in place of CIFAR-10",
-        ),
-        DatasetInfo(
-            "faces64",
-            "drawn faces",
-            (64, 64, 3),
-            10_000,
-            2_000,
-            stand_in="drawn faces in place of CelebA",
-        ),
     )
 }
 
-DATASETS = tuple(CATALOGUE)
+DATASETS = CATALOGUE.keys()  # names; it follows what is registered
+
+
+def register_dataset(info: DatasetInfo) -> None:
+    """Make a data set known by its name, to `load_images` and to the command line.
+
+    Raises:
+        ValueError: an embedded set without `draw`.
+    """
+    if info.embedded and info.draw is None:
+        raise ValueError(f"{info.name} has neither a source nor a function that draws its images")
+    CATALOGUE[info.name] = info
 
 
 def dataset_info(name: str) -> DatasetInfo:
@@ -141,8 +150,7 @@ def dataset_info(name: str) -> DatasetInfo:
     ValueError: no data set 'minst'; did you mean 'mnist'? There are digits, mnist, ...
     """
     if name not in CATALOGUE:
-        near = difflib.get_close_matches(str(name).lower(), DATASETS, n=1, cutoff=0.0)[0]
-        raise ValueError(
-            f"no data set {name!r}; did you mean {near!r}? There are {', '.join(DATASETS)}"
-        )
+        hint = nearest(str(name), DATASETS, count=1)
+        known = "" if hint.startswith("possible") else f" There are {', '.join(DATASETS)}"
+        raise ValueError(f"no data set {name!r}; {hint}{known}")
     return CATALOGUE[name]

@@ -24,7 +24,6 @@ from eae_core.data.prepared import (
     seal_folder,
     verify_folder,
 )
-from eae_core.standins import draw_faces, draw_shapes
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +112,7 @@ def load_images(
 ) -> ImageSet:
     """Load a data set, or its first images, onto a device.
 
-    Embedded sets (digits, shapes32, faces64) always work. The others are read from prepared arrays
+    Embedded sets (digits, and what `register_dataset` added) always work. The others are read from prepared arrays
     in `root/<name>`, made on first use from torchvision's files in `root/torchvision` or from a
     download. MNIST-like images are padded with zeros to 32 x 32.
 
@@ -130,9 +129,9 @@ def load_images(
         DataUnavailableError: the set is neither on disk nor to be had; says what to put where.
         DataCorruptedError: a file is not what it should be; says which.
 
-    >>> images = load_images("shapes32", "test", limit=50)
+    >>> images = load_images("digits", "test", limit=50)
     >>> len(images), images.image_shape, images.stand_in
-    (50, (3, 32, 32), 'drawn objects in place of CIFAR-10')
+    (50, (1, 32, 32), 'scikit-learn digits in place of MNIST')
     """
     info = dataset_info(name)
     if split not in SPLITS:
@@ -214,10 +213,9 @@ def _embedded(
         images, labels = _digits()
         start = 0 if split == "train" else info.train
         return images[start : start + count], labels[start : start + count]
-    # Only what is asked for is drawn.
-    draw, label = (draw_shapes, "shape") if info.name == "shapes32" else (draw_faces, "hair_style")
-    drawing = draw(count, seed=(0, SPLITS.index(split)))
-    return drawing.images, drawing.factor(label).astype(np.int64)
+    if info.draw is None:
+        raise ValueError(f"the embedded set {info.name} has no function that draws its images")
+    return info.draw(split, count)  # only what is asked for
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from eae_core.entropy.divergence import knn_cross_entropy, knn_kl_divergence
 from eae_core.entropy.gap import GaussianGap, gaussian_gap
-from eae_core.entropy.gaussian_corrected import kpn_entropy
 from eae_core.entropy.knn import (
     DuplicatePointsError,
     gaussian_entropy_bound,
@@ -10,7 +9,6 @@ from eae_core.entropy.knn import (
     unit_ball_log_volume,
 )
 from eae_core.entropy.streaming import KnnEntropy
-from eae_core.entropy.weighted import neighbor_weights, weighted_knn_entropy
 
 __all__ = [
     "DuplicatePointsError",
@@ -21,8 +19,5 @@ __all__ = [
     "knn_cross_entropy",
     "knn_entropy",
     "knn_kl_divergence",
-    "kpn_entropy",
-    "neighbor_weights",
     "unit_ball_log_volume",
-    "weighted_knn_entropy",
 ]

@@ -28,6 +28,8 @@ from eae_core.entropy.jacobian import (
 from eae_core.entropy.quadrature import quadrature_blocks
 from eae_core.hardware import resolve_device
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 Method = Literal["exact", "stochastic"]
 
 CHUNK = 2**20  # numbers of the codes that are drawn together, whatever the memory limit

@@ -22,6 +22,8 @@ from eae_core.entropy.samples import (
 )
 from eae_core.neighbors import Engine, neighbor_indices
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 __all__ = [
     "Correction",
     "DuplicatePointsError",

@@ -14,8 +14,7 @@ import torch
 from scipy import integrate, special, stats
 from torch import Generator, Tensor
 
-from eae_core.entropy.knn import gaussian_entropy_bound, unit_ball_log_volume
-from eae_core.entropy.law import (
+from eae_core.entropy.distributions import (
     Law,
     draw_exponential,
     draw_normal,
@@ -23,6 +22,7 @@ from eae_core.entropy.law import (
     draw_uniform,
     whole,
 )
+from eae_core.entropy.knn import gaussian_entropy_bound, unit_ball_log_volume
 
 __all__ = [
     "Law",

@@ -15,7 +15,6 @@ from eae_core.evaluation.densities import (
     codes_needed,
     fit_density,
 )
-from eae_core.evaluation.encoder_bounds import EncoderBound, fit_encoder_bound
 from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.extractors import (
     BorrowedFeatures,
@@ -39,12 +38,6 @@ from eae_core.evaluation.fidelity import (
 )
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
-from eae_core.evaluation.lens import (
-    ImageEntropy,
-    entropy_of_reconstructions,
-    entropy_of_samples,
-)
-from eae_core.evaluation.linear import LinearCode, fit_linear_code, used_dimensions
 from eae_core.evaluation.marginals import (
     Quantiles,
     axis_distances,
@@ -54,15 +47,6 @@ from eae_core.evaluation.marginals import (
     normal_quantiles,
 )
 from eae_core.evaluation.nulls import Band
-from eae_core.evaluation.posterior_bounds import (
-    PosteriorBounds,
-    SampledBound,
-    posterior_bounds,
-)
-from eae_core.evaluation.posterior_encoder import EncoderOptions
-from eae_core.evaluation.published import PublishedScore, published_scores
-from eae_core.evaluation.published_entropies import PublishedEntropy, published_entropies
-from eae_core.evaluation.ranking import Rank, rank_models
 from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.evaluation.scores import Scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
@@ -74,24 +58,15 @@ __all__ = [
     "ClassifierFeatures",
     "DegenerateCodesError",
     "Density",
-    "EncoderBound",
-    "EncoderOptions",
     "FeatureExtractor",
     "FeatureNet",
     "FeatureStatistics",
     "GaussianityReport",
-    "ImageEntropy",
     "InceptionFeatures",
     "KernelDistance",
-    "LinearCode",
-    "PosteriorBounds",
     "PrecisionRecall",
-    "PublishedEntropy",
-    "PublishedScore",
     "Quantiles",
-    "Rank",
     "Reference",
-    "SampledBound",
     "Scores",
     "axis_distances",
     "axis_threshold",
@@ -103,12 +78,8 @@ __all__ = [
     "encode_images",
     "energy_band",
     "energy_distance",
-    "entropy_of_reconstructions",
-    "entropy_of_samples",
     "extract_features",
     "fit_density",
-    "fit_encoder_bound",
-    "fit_linear_code",
     "frechet_distance",
     "frechet_distance_of_statistics",
     "gaussianity_report",
@@ -118,11 +89,7 @@ __all__ = [
     "norm_band",
     "norm_distance",
     "normal_quantiles",
-    "posterior_bounds",
     "precision_recall",
-    "published_entropies",
-    "published_scores",
-    "rank_models",
     "reconstruct",
     "reconstruction_error",
     "reference_features",
@@ -131,5 +98,4 @@ __all__ = [
     "sliced_wasserstein",
     "sliced_wasserstein_band",
     "train_classifier",
-    "used_dimensions",
 ]

@@ -17,6 +17,8 @@ from eae_core.data import ImageSet
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.normalization import standard_gaussian
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[torch.device]:

@@ -17,8 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.evaluation.nulls import check_codes
+
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 #: What :func:`fit_density` knows, with the number of components each fits.
 DENSITIES = {"standard": 0, "gaussian": 1, "mixture": 10}

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from eae_core.data import ImageSet
 from eae_core.evaluation.codes import evaluation_mode
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 FEATURES = 64
 
 

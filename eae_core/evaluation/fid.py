@@ -8,6 +8,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:

@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.torchvision_compat import import_torchvision
+
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 
 class KernelDistance(NamedTuple):

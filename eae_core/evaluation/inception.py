@@ -26,6 +26,8 @@ from eae_core.files import replacing
 from eae_core.hardware import resolve_device
 from eae_core.torchvision_compat import import_torchvision
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 Dimension = Literal[768, 2048]
 
 _FULL_DIGITS = "6726825d"  # first digits of the file's sha256

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special, stats
 from torch import Tensor
 
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.evaluation.nulls import TAIL, Band, check_codes, check_size
 
 

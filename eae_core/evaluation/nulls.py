@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import check_sample
 
 TAIL = 0.025  # share of true Gaussian samples on each side of a band

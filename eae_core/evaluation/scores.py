@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eae_core.data import ImageSet
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
 from eae_core.evaluation.codes import (
     encode_images,

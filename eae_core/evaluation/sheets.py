@@ -15,12 +15,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eae_core.data import ImageSet, dataset_info
+from eae_core.data import ImageSet
 from eae_core.evaluation.codes import decode_codes, interpolate, reconstruct, sample_images
-from eae_core.evaluation.densities import DENSITIES, Density
+from eae_core.evaluation.densities import Density
 from eae_core.files import replacing
 from eae_core.models import Autoencoder
-from eae_core.records import Record, results_root
 
 COLUMNS = 10
 SAMPLE_ROWS = 2  # of each law
@@ -57,10 +56,10 @@ def picture_rows(
     starts, ends = shown[:PATHS], shown[PATHS : 2 * PATHS]
     rows = [row for images in samples.values() for row in images.split(COLUMNS)]
     rows += [reconstruct(model, shown), *interpolate(model, starts, ends, steps=COLUMNS)]
-    return dict(zip(_names(list(samples)), rows, strict=True))
+    return dict(zip(sheet_names(list(samples)), rows, strict=True))
 
 
-def _names(laws: Sequence[str]) -> list[str]:
+def sheet_names(laws: Sequence[str]) -> list[str]:
     """What the rows of a sheet show, from above, with samples of these laws."""
     samples = [f"{law} {number}" for law in laws for number in range(1, SAMPLE_ROWS + 1)]
     return [*samples, "reconstructions", *(f"path {number}" for number in range(1, PATHS + 1))]
@@ -71,79 +70,19 @@ def write_sheet(rows: Mapping[str, Tensor], path: str | Path) -> Path:
 
     Args:
         rows: (10, c, h, w) each, in [0, 1].
-        path: where to; the suffix becomes .png for grey images and .webp for coloured ones.
+        path: where to; without a suffix it becomes .png for grey images, .webp for coloured ones.
     """
     grid = torch.stack([row.detach().cpu().clamp(0, 1) for row in rows.values()])
     pixels = (grid * 255).round().to(torch.uint8)  # (rows, columns, c, h, w)
     count, columns, channels, height, width = pixels.shape
     sheet = pixels.permute(0, 3, 1, 4, 2).reshape(count * height, columns * width, channels)
-    path = Path(path).with_suffix(SUFFIXES[0] if channels == 1 else SUFFIXES[1])
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        path = path.with_suffix(SUFFIXES[0] if channels == 1 else SUFFIXES[1])
     with replacing(path) as temporary:
         picture = Image.fromarray(np.ascontiguousarray(sheet.numpy().squeeze()))
-        if channels == 1:
+        if path.suffix == ".png":
             picture.save(temporary, format="PNG", optimize=True)
         else:
             picture.save(temporary, format="WEBP", lossless=True, method=6)
     return path
-
-
-def read_sheet(path: str | Path, image_shape: tuple[int, int, int]) -> Tensor:
-    """The images of a sheet, (rows, 10, c, h, w) in [0, 1].
-
-    Raises:
-        ValueError: a file that is no picture, or one whose size does not fit the images.
-
-    Example:
-        >>> import tempfile
-        >>> rows = {"first": torch.rand(10, 1, 4, 4), "second": torch.zeros(10, 1, 4, 4)}
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     back = read_sheet(write_sheet(rows, Path(folder) / "sheet"), (1, 4, 4))
-        >>> back.shape, bool((back[0] - rows["first"]).abs().max() <= 0.5 / 255)
-        (torch.Size([2, 10, 1, 4, 4]), True)
-    """
-    channels, height, width = image_shape
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except OSError as error:
-        raise ValueError(f"{path} is not a sheet of images: {error}") from error
-    if pixels.shape[0] % height or pixels.shape[1] != COLUMNS * width:
-        raise ValueError(
-            f"{path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, which are not rows of "
-            f"{COLUMNS} images of {width} x {height}"
-        )
-    grid = torch.from_numpy(pixels.reshape(-1, height, COLUMNS, width, channels).copy())
-    return grid.permute(0, 2, 4, 1, 3).float() / 255
-
-
-def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[str, Tensor]:
-    """The rows of the sheet beside a record, named as :func:`picture_rows` names them.
-
-    Which densities could be fitted, so that they have rows, stands in the record.
-
-    Args:
-        record: of a model that was scored, see ``python -m eae_core train --score``.
-        root: the folder of all records, :func:`eae_core.records.results_root` by default.
-
-    Returns:
-        Rows (10, c, h, w) in [0, 1] by name; none if no sheet lies beside the record.
-
-    Raises:
-        ValueError: a sheet with another number of rows than the record speaks of.
-
-    Example:
-        >>> from eae_core.records import new_record
-        >>> record = new_record("demo", "a", parameters={"dataset": "mnist"}, metrics={})
-        >>> read_recorded_rows(record)
-        {}
-    """
-    folder = (results_root() if root is None else Path(root)) / record.experiment
-    path = next((p for s in SUFFIXES if (p := folder / f"{record.run}{s}").is_file()), None)
-    if path is None:
-        return {}
-    fitted = [law for law in DENSITIES if f"log_density_{law}" in record.metrics]
-    names = _names(["own", *fitted])
-    rows = read_sheet(path, dataset_info(record.parameters["dataset"]).image_shape)
-    if len(rows) != len(names):
-        raise ValueError(f"{path} has {len(rows)} rows, its record speaks of {len(names)}")
-    return dict(zip(names, rows, strict=True))

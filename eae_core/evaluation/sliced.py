@@ -10,7 +10,7 @@ import torch
 from scipy import special, stats
 from torch import Tensor
 
-from eae_core.entropy.law import whole
+from eae_core.entropy.distributions import whole
 from eae_core.evaluation.nulls import Band, check_codes, check_size, simulated_deviations
 
 PROJECTIONS = 100

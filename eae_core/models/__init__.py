@@ -12,16 +12,7 @@ from eae_core.models.conversion import (
 )
 from eae_core.models.dense import build_dense_model
 from eae_core.models.entropic import EAE, EAEOptions
-from eae_core.models.gan import GAN, AdversarialModel
-from eae_core.models.generators import (
-    GENERATORS,
-    GeneratorModel,
-    build_generator,
-    rebuild_generator,
-)
 from eae_core.models.layers import CodeConstraint
-from eae_core.models.lee import lee_critic, lee_encoder, lee_generator
-from eae_core.models.lee_vae import LeeVAE
 from eae_core.models.networks import build_networks
 from eae_core.models.normalization import CodeBatchNorm
 from eae_core.models.penalties import decoder_l2, gradient_penalty
@@ -38,15 +29,6 @@ from eae_core.models.supports import CodeBox, CodeSphere
 from eae_core.models.two_stage import TwoStageVAE, TwoStageVAEOptions
 from eae_core.models.variational import CVVAE, VAE, CVVAEOptions, VAEOptions, gaussian_kl
 from eae_core.models.wasserstein import WAE, WAEOptions, imq_mmd
-from eae_core.models.wasserstein_gan import (
-    WGAN,
-    WGANGP,
-    CorrectedWGANGP,
-    CorrectedWGANGPOptions,
-    WGANGPOptions,
-    WGANOptions,
-    slope_penalty,
-)
 from eae_core.models.weight_decay import AEL2, RAEL2, AEL2Options, RAEL2Options
 
 __all__ = [
@@ -54,8 +36,6 @@ __all__ = [
     "AEL2",
     "CVVAE",
     "EAE",
-    "GAN",
-    "GENERATORS",
     "MODELS",
     "PUBLISHED",
     "RAE",
@@ -64,11 +44,8 @@ __all__ = [
     "RAESN",
     "VAE",
     "WAE",
-    "WGAN",
-    "WGANGP",
     "AEL2Options",
     "AEOptions",
-    "AdversarialModel",
     "Autoencoder",
     "CVVAEOptions",
     "CodeBatchNorm",
@@ -77,11 +54,7 @@ __all__ = [
     "CodeL1Norm",
     "CodeSphere",
     "CodeUnitMean",
-    "CorrectedWGANGP",
-    "CorrectedWGANGPOptions",
     "EAEOptions",
-    "GeneratorModel",
-    "LeeVAE",
     "ModelOptions",
     "PublishedWeight",
     "RAEGPOptions",
@@ -92,11 +65,8 @@ __all__ = [
     "TwoStageVAEOptions",
     "VAEOptions",
     "WAEOptions",
-    "WGANGPOptions",
-    "WGANOptions",
     "build_constraint",
     "build_dense_model",
-    "build_generator",
     "build_model",
     "build_networks",
     "convert_weight",
@@ -104,12 +74,7 @@ __all__ = [
     "gaussian_kl",
     "gradient_penalty",
     "imq_mmd",
-    "lee_critic",
-    "lee_encoder",
-    "lee_generator",
     "published_options",
-    "rebuild_generator",
     "rebuild_model",
-    "slope_penalty",
     "spectrally_normalize",
 ]

@@ -16,12 +16,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.entropy.law import Law
+from eae_core.entropy.distributions import Law
 from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
-
-# Marks an option that files of version 0.1.0 do not know: it is written only where it is not at
-# its default, so that those files stay files of the same model.
-ADDED_LATER = {"added_later": True}
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
     options_class: ClassVar[type[ModelOptions]]
     encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code
     minimum_batch_size = 2  # the networks normalise over the batch
@@ -191,6 +188,7 @@ class AE(Autoencoder):
     """
 
     name = "ae"
+    revision = 1  # 1: as first recorded
     options_class = AEOptions
 
     def __init__(

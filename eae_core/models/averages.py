@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from eae_core.entropy.law import Law
+from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import exponential, laplace
 from eae_core.models.layers import ConstraintLayer
 

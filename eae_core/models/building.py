@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
@@ -71,7 +71,7 @@ def build_model(
         "image_shape": list(image_shape),
         "latent_dim": latent_dim,
         "width": width,
-        "options": _as_written(options),
+        "options": asdict(options),
     }
     if convolutions is not None:
         model.config["convolutions"] = convolutions
@@ -95,16 +95,6 @@ def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown model {name!r}{hint} There are: {', '.join(MODELS)}")
     return MODELS[name]
-
-
-def _as_written(options: ModelOptions) -> dict[str, Any]:
-    """Options as files hold them, see ``ADDED_LATER``."""
-    values = {field: getattr(options, field.name) for field in fields(options)}
-    return {
-        field.name: value
-        for field, value in values.items()
-        if "added_later" not in field.metadata or value != field.default
-    }
 
 
 def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:

@@ -10,6 +10,8 @@ from torch import nn
 from eae_core.models.autoencoders import Autoencoder, ModelOptions
 from eae_core.models.building import find_model
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 
 def build_dense_model(
     name: str,

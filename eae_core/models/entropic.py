@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from eae_core.entropy import knn_entropy
-from eae_core.entropy.law import Law
-from eae_core.models.autoencoders import ADDED_LATER, Autoencoder, ModelOptions, squared_error
+from eae_core.entropy.distributions import Law
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
@@ -37,12 +37,12 @@ class EAEOptions(ModelOptions):
 
     entropy_weight: float = 1.0
     k: int = 1
-    constraint: str = field(default="batch_norm", metadata=ADDED_LATER)
-    coordinates: str = field(default="code", metadata=ADDED_LATER)
-    entropy_map: str = field(default="identity", metadata=ADDED_LATER)
-    entropy_dim: int = field(default=8, metadata=ADDED_LATER)
-    spectral_norm: bool = field(default=False, metadata=ADDED_LATER)
-    decoder_l2: float = field(default=0.0, metadata=ADDED_LATER)
+    constraint: str = "batch_norm"
+    coordinates: str = "code"
+    entropy_map: str = "identity"
+    entropy_dim: int = 8
+    spectral_norm: bool = False
+    decoder_l2: float = 0.0
 
     def __post_init__(self) -> None:
         self.check_weights("entropy_weight", "decoder_l2")
@@ -94,6 +94,7 @@ class EAE(Autoencoder):
     """
 
     name = "eae"
+    revision = 1  # 1: as first recorded
     options_class = EAEOptions
     entropy_rows: Tensor  # W (m, d) of a fixed map
 

@@ -10,7 +10,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from eae_core.entropy import knn_entropy
-from eae_core.entropy.law import Law
+from eae_core.entropy.distributions import Law
 
 
 def check_code(z: Tensor) -> None:

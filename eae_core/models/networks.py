@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 BATCH_NORM_EPS = 1e-3  # Keras's default
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 from torch import Generator, Tensor, nn
 
 from eae_core.distributed import gather_rows
-from eae_core.entropy.law import Law
+from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import gaussian
 from eae_core.models.layers import CodeConstraint, check_code
 

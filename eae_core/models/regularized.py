@@ -49,6 +49,7 @@ class RAE(Autoencoder):
     """
 
     name = "rae"
+    revision = 1  # 1: as first recorded
     options_class: ClassVar[type[ModelOptions]] = RAEOptions
     options: RAEOptions
 
@@ -113,6 +114,7 @@ class RAEGP(RAE):
     """
 
     name = "rae_gp"
+    revision = 1  # 1: as first recorded
     options_class = RAEGPOptions
     options: RAEGPOptions
 
@@ -157,6 +159,7 @@ class RAESN(RAE):
     """
 
     name = "rae_sn"
+    revision = 1  # 1: as first recorded
     options_class = RAESNOptions
 
     def __init__(

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch import Generator, Tensor, nn
 
-from eae_core.entropy.law import Law, draw_normal, draw_uniform
+from eae_core.entropy.distributions import Law, draw_normal, draw_uniform
 from eae_core.entropy.sphere import sphere_knn_entropy, sphere_log_area
 from eae_core.models.layers import ConstraintLayer
 

@@ -128,6 +128,7 @@ class TwoStageVAE(Autoencoder):
     """
 
     name = "two_stage_vae"
+    revision = 1  # 1: as first recorded
     options_class = TwoStageVAEOptions
     encoder_outputs_per_dim = 2
 

@@ -93,6 +93,7 @@ class VAE(Autoencoder):
     """
 
     name = "vae"
+    revision = 1  # 1: as first recorded
     options_class: ClassVar[type[ModelOptions]] = VAEOptions
     encoder_outputs_per_dim: ClassVar[int] = 2
 
@@ -157,6 +158,7 @@ class CVVAE(VAE):
     """
 
     name = "cv_vae"
+    revision = 1  # 1: as first recorded
     options_class = CVVAEOptions
     encoder_outputs_per_dim = 1
 

@@ -104,6 +104,7 @@ class WAE(Autoencoder):
     """
 
     name = "wae"
+    revision = 1  # 1: as first recorded
     options_class = WAEOptions
 
     def __init__(

@@ -49,6 +49,7 @@ class AEL2(Autoencoder):
     """
 
     name = "ae_l2"
+    revision = 1  # 1: as first recorded
     options_class = AEL2Options
 
     def __init__(
@@ -102,6 +103,7 @@ class RAEL2(RAE):
     """
 
     name = "rae_l2"
+    revision = 1  # 1: as first recorded
     options_class = RAEL2Options
     options: RAEL2Options
 

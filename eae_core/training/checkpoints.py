@@ -7,34 +7,25 @@ that could run when it is opened.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from eae_core.data import ImageSet
 from eae_core.files import replacing
-from eae_core.models import (
-    GENERATORS,
-    AdversarialModel,
-    Autoencoder,
-    GeneratorModel,
-    rebuild_generator,
-    rebuild_model,
-)
-from eae_core.training.options import LoopOptions
+from eae_core.models import rebuild_model
+from eae_core.models.building import MODELS
+from eae_core.training.options import LoopOptions, TrainOptions
 
 FORMAT_VERSION = 1
 _HEADER = "eae_core"  # the one key of the file's metadata
 _GROUPS = ("weights", "optimizer", "random", "terms")
-
-Trainable: TypeAlias = Autoencoder | AdversarialModel
-_Model = TypeVar("_Model", bound=Trainable)
 
 
 class CheckpointError(RuntimeError):
@@ -62,6 +53,7 @@ class Checkpoint:
     def check_same_run(self, path: Path, identity: Mapping[str, Any], epochs: int) -> None:
         """Raise unless the run that is asked for is this one, or a longer one."""
         saved = {"config": self.config, "options": self.options, "images": self.images}
+        saved = with_later_options(saved, identity)
         free = {"epochs", "progress"}  # these do not decide the weights
         if self.epoch >= epochs:
             free.add("device")  # nothing is left to compute
@@ -80,18 +72,12 @@ class Checkpoint:
 
 
 def run_identity(
-    model: Trainable, images: ImageSet, options: LoopOptions, device: torch.device
+    model: nn.Module, images: ImageSet, options: LoopOptions, device: torch.device
 ) -> dict[str, dict[str, Any]]:
     """What makes a run itself: model, options and images, as JSON gives them back."""
-    options = replace(options, device=device.type)
-    written = {
-        field.name: getattr(options, field.name)
-        for field in fields(options)
-        # Files of version 0.1.0 do not know it, and are of the same run where it is at its default.
-        if "added_later" not in field.metadata or getattr(options, field.name) != field.default
-    }
+    written = asdict(replace(options, device=device.type))
     identity = {
-        "config": model.config,
+        "config": getattr(model, "config", {}),
         "options": written,
         "images": {
             "name": images.name,
@@ -170,15 +156,17 @@ def _read_header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, An
     return dict(header)
 
 
-def load_model(path: str | Path) -> Autoencoder:
+def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
     """The model of a checkpoint, in evaluation mode, in float32 on the CPU.
 
     Args:
         path: what :func:`eae_core.training.fit` was given as ``checkpoint``.
+        model: your own, to take the weights; by default the package's model that the file names.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: no checkpoint of this package and version, or of a model it cannot build.
+        CheckpointError: no checkpoint of this package and version, of a model it cannot build, or
+            weights that do not fit the model given.
 
     Example:
         >>> import tempfile
@@ -194,50 +182,31 @@ def load_model(path: str | Path) -> Autoencoder:
         2
     """
     checkpoint = read_checkpoint(path)
-    if (name := checkpoint.config.get("name")) in GENERATORS:
-        raise CheckpointError(f"{path} holds the generator {name!r}: read it with load_generator")
-    return _with_weights(path, checkpoint, rebuild_model)
-
-
-def load_generator(path: str | Path) -> GeneratorModel:
-    """The generator of a checkpoint, in evaluation mode, in float32 on the CPU.
-
-    Args:
-        path: what :func:`eae_core.training.fit_adversarial`, or for ``"lee_vae"``
-            :func:`eae_core.training.fit`, was given as ``checkpoint``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        CheckpointError: no checkpoint of this package and version, or of something else than a
-            model of :func:`eae_core.models.build_generator`.
-
-    Example:
-        >>> import tempfile
-        >>> from eae_core.data import unpadded_images
-        >>> from eae_core.models import build_generator
-        >>> from eae_core.training import AdversarialOptions, fit_adversarial
-        >>> model = build_generator("wgan", latent_dim=2, width=1)
-        >>> path = Path(tempfile.mkdtemp()) / "wgan.safetensors"
-        >>> options = AdversarialOptions(epochs=1, batch_size=10, progress=False)
-        >>> images = unpadded_images("digits", limit=20)
-        >>> history = fit_adversarial(model, images, options, checkpoint=path)
-        >>> load_generator(path).name
-        'wgan'
-    """
-    return _with_weights(path, read_checkpoint(path), rebuild_generator)
-
-
-def _with_weights(
-    path: str | Path, checkpoint: Checkpoint, rebuild: Callable[[dict[str, Any]], _Model]
-) -> _Model:
-    """A model built from a checkpoint's config, with its weights, in evaluation mode."""
     try:
-        model = rebuild(checkpoint.config)
+        model = rebuild_model(checkpoint.config) if model is None else model
         model.load_state_dict(checkpoint.weights)
     except (ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path} holds a model that cannot be rebuilt: {error}") from error
-    model.eval()
-    return model
+    return model.eval()
+
+
+def with_later_options(saved: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity of a file as if it was written today: later options stand at their defaults."""
+    options = dict(_later(saved["options"], asked["options"], TrainOptions))
+    config = dict(saved["config"])
+    if config.get("name") in MODELS and isinstance(config.get("options"), Mapping):
+        now = asked["config"].get("options", {})
+        config["options"] = dict(_later(config["options"], now, MODELS[config["name"]][1]))
+    return {**saved, "options": options, "config": config}
+
+
+def _later(old: Mapping[str, Any], now: Mapping[str, Any], kind: type) -> Iterator[tuple[str, Any]]:
+    """The old options, then those of now that they lack, at the defaults of their class."""
+    yield from old.items()
+    defaults = {field.name: field.default for field in fields(kind)}
+    for name in now:
+        if name not in old and defaults.get(name, MISSING) is not MISSING:
+            yield name, defaults[name]
 
 
 def differences(

@@ -21,6 +21,8 @@ from eae_core.training.guards import check_named, compiler_failure, first_nonfin
 from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import BatchObjective, Run, carry_out
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 
 def fit(
     model: Autoencoder,

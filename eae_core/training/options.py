@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from torch import nn
+
 from eae_core.data import ImageSet
-from eae_core.models import AdversarialModel, Autoencoder
-from eae_core.models.autoencoders import ADDED_LATER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class TrainOptions(LoopOptions):
 
     learning_rate: float = 1e-3  #: Adam's, in the first epoch
     learning_rate_decay: float = 1.0  #: factor from one epoch to the next
-    beta1: float = field(default=0.9, metadata=ADDED_LATER)  #: Adam's memory of gradients
+    beta1: float = 0.9  #: Adam's memory of gradients
     compile: bool = False  #: torch.compile the loss: a minute first, faster steps afterwards
 
     def __post_init__(self) -> None:
@@ -71,33 +71,6 @@ class TrainOptions(LoopOptions):
             raise ValueError(
                 f"learning_rate_decay must be above 0 and at most 1, got {self.learning_rate_decay}"
             )
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdversarialOptions(LoopOptions):
-    """How to train two networks against each other: Adam for each, with rates of their own.
-
-    The defaults are Lee's. There is no ``compile``: a slope penalty needs second derivatives, which
-    torch.compile does not give.
-
-    Raises:
-        ValueError: an impossible option.
-
-    Example:
-        >>> AdversarialOptions(epochs=1, beta1=1.0)
-        Traceback (most recent call last):
-        ...
-        ValueError: beta1 must be at least 0 and below 1, got 1.0
-    """
-
-    batch_size: int = 64
-    generator_learning_rate: float = 1e-3
-    critic_learning_rate: float = 2e-4
-    beta1: float = 0.5  #: Adam's memory of gradients, for both
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.check_adam("generator_learning_rate", "critic_learning_rate")
 
 
 @dataclass(frozen=True)
@@ -125,9 +98,7 @@ class History:
         return [epoch[term] for epoch in self.epochs]
 
 
-def check_sizes(
-    model: Autoencoder | AdversarialModel, images: ImageSet, options: LoopOptions
-) -> None:
+def check_sizes(model: nn.Module, images: ImageSet, options: LoopOptions) -> None:
     """Raise if model, images and batch size do not fit together.
 
     Raises:
@@ -143,7 +114,7 @@ def check_sizes(
             f"batch_size {size} is larger than the set: {images.name} ({images.split}) has "
             f"{len(images)} images here"
         )
-    shape = model.config.get("image_shape")
+    shape = getattr(model, "config", {}).get("image_shape")
     if shape is not None and tuple(shape) != tuple(images.image_shape):
         raise ValueError(
             f"the model is for images of shape {tuple(shape)} (channels, height, width), "

@@ -1,7 +1,7 @@
 """A run of a training loop: its epochs, its guards, its way into a checkpoint and back.
 
-What a step is, a loop says itself: :func:`eae_core.training.fit` minimises one loss,
-:func:`eae_core.training.fit_adversarial` two in turn.
+What a step is, a loop says itself: :func:`eae_core.training.fit` minimises one loss; the book
+derives another one for two networks that play against each other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from eae_core.files import check_writable
 from eae_core.hardware import peak_memory_bytes, reset_peak_memory, resolve_device
 from eae_core.training.checkpoints import (
     Checkpoint,
-    Trainable,
     read_checkpoint,
     run_identity,
     write_checkpoint,
@@ -54,7 +53,7 @@ class Run(ABC, Generic[Options]):
     """
 
     def __init__(
-        self, model: Trainable, images: ImageSet, options: Options, device: torch.device
+        self, model: nn.Module, images: ImageSet, options: Options, device: torch.device
     ) -> None:
         self.options, self.device = options, device
         self.identity = run_identity(model, images, options, device)
@@ -257,7 +256,7 @@ class BatchObjective(nn.Module):
 
 def carry_out(
     kind: type[Run[Options]],
-    model: Trainable,
+    model: nn.Module,
     images: ImageSet,
     options: Options,
     *,

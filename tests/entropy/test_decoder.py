@@ -10,10 +10,10 @@ from torch import nn
 from torch.func import jacrev, vmap
 from torch.profiler import ProfilerActivity, profile
 
+from eae_book.studies.half_sphere import HALF_SPHERE_ENTROPY, half_sphere, half_sphere_moments
 from eae_core import decoder_entropy
 from eae_core.entropy import gaussian_entropy_bound
 from eae_core.entropy.decoder import RankDeficientError, RankDeficientWarning, log_volume
-from eae_core.entropy.half_sphere import HALF_SPHERE_ENTROPY, half_sphere, half_sphere_moments
 from eae_core.entropy.jacobian import (
     Plan,
     gram_singular_values,

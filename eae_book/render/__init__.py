@@ -1,0 +1,1 @@
+"""Rendering: executed notebooks become pages."""

@@ -1,0 +1,100 @@
+"""The generated page "Runs and hardware": what was computed, where, when and in how much time.
+
+Jupyter Book's own table of execution times is empty when the book does not execute the notebooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from eae_book.runner.manifest import Chapter
+from eae_core.cli.tables import spell_bytes, spell_seconds
+from eae_core.records import Record
+
+CHAPTERS = "chapters"
+"""The experiment under which runs of chapters are recorded."""
+
+INTRODUCTION = """\
+(runs-and-hardware)=
+# Runs and hardware
+
+Where the numbers and figures of this copy of the book come from.
+This page is written anew whenever the book is built.
+"""
+
+
+def runs_page(
+    chapters: Sequence[tuple[Chapter, Record | None]], experiments: Sequence[Record] = ()
+) -> str:
+    """The page's Markdown.
+
+    Args:
+        chapters: Each chapter with the record of the run that is shown, if there is one.
+        experiments: Recorded full-size results, which chapters quote.
+    """
+    recorded = [record for _, record in chapters if record is not None]
+    parts = [INTRODUCTION, "## Chapters\n", _chapter_table(chapters)]
+    if recorded:
+        parts += ["## Versions\n", _version_table(recorded)]
+    if experiments:
+        parts += [
+            "## Recorded results\n",
+            "Runs too long to repeat for each copy of the book; chapters say where they use them\n",
+            _experiment_table(experiments),
+        ]
+    return "\n".join(parts)
+
+
+def _chapter_table(chapters: Sequence[tuple[Chapter, Record | None]]) -> str:
+    rows = []
+    for chapter, record in chapters:
+        link = f"[{chapter.id} {_text(chapter.title)}](../notebooks/{chapter.name}.ipynb)"
+        if record is None:
+            rows.append([link, "not recorded", "", "", "", ""])
+            continue
+        profile = record.run.removeprefix(f"{chapter.id}-".lower())
+        rows.append([link, f"`{profile}`", *_measured(record)])
+    return _table(["chapter", "profile", *MEASURED], rows)
+
+
+def _experiment_table(experiments: Sequence[Record]) -> str:
+    rows = [
+        [f"`{record.experiment}`", f"`{record.run}`", *_measured(record)] for record in experiments
+    ]
+    return _table(["experiment", "run", *MEASURED], rows)
+
+
+MEASURED = ["time", "peak memory", "device", "date"]
+
+
+def _measured(record: Record) -> list[str]:
+    # Unbreakable spaces and hyphens: a number stays on the line of its unit, a date on one line.
+    return [
+        spell_seconds(record.seconds).replace(" ", "\u00a0"),
+        spell_bytes(record.peak_memory_bytes).replace(" ", "\u00a0"),
+        _text(record.device),
+        record.created[:10].replace("-", "\u2011"),
+    ]
+
+
+def _version_table(records: Iterable[Record]) -> str:
+    """One row a package; runs with other versions are shown beside each other."""
+    versions: dict[str, list[str]] = {}
+    for record in records:
+        for package, version in record.versions.items():
+            found = versions.setdefault(package, [])
+            if version not in found:
+                found.append(version)
+    return _table(["package", "version"], [[_text(p), ", ".join(v)] for p, v in versions.items()])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _text(words: str) -> str:
+    """Plain words inside a Markdown table."""
+    for character in "\\|[]<>*_`$":
+        words = words.replace(character, f"\\{character}")
+    return words

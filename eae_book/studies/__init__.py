@@ -1,0 +1,1 @@
+"""Studies behind single chapters, one question a file."""

@@ -1,0 +1,22 @@
+"""Folders that runs leave behind."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from eae_core.errors import CommandError
+
+RECORD = "record.json"
+
+
+def fresh_folder(root: Path, name: str) -> Path:
+    """A new folder `<root>/<name>-<time>-<random>/`, so that runs at once never meet."""
+    stamp = datetime.now().strftime("%Y%m%dT%H%M%S")
+    folder = root / f"{name}-{stamp}-{secrets.token_hex(3)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise CommandError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    return folder

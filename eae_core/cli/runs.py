@@ -1,0 +1,74 @@
+"""The verb runs: what was trained here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from eae_core.cli.folders import RECORD
+from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
+from eae_core.records import Record, RecordError, read_record
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    """Print a table of the runs in a folder, or the same as JSON."""
+    rows = list(rows_of(folders(arguments.folder)))
+    return show(rows, as_json=arguments.json, none="no runs yet; start one with  eae train")
+
+
+def folders(root: Path) -> list[tuple[Path | None, Path]]:
+    """Folders of runs, the oldest first, each with its record if it is finished."""
+    found = [path for path in root.glob("*-*") if path.is_dir() and path.name[0] != "."]
+    found.sort(key=lambda path: path.stat().st_mtime)
+    records = ((folder / RECORD, folder) for folder in found)
+    return [(path if path.is_file() else None, folder) for path, folder in records]
+
+
+def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any]]:
+    """A row for each run; a record that cannot be read is named on stderr and passed over."""
+    for source, place in found:
+        try:
+            record = read_record(source) if source else None
+        except RecordError as error:
+            print(f"warning: passed over: {error}", file=sys.stderr)
+            continue
+        state = "committed" if source == place else "finished" if record else "unfinished"
+        yield _row(record, state, place.as_posix())
+
+
+def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
+    """Print rows in columns or as JSON, or the words for none."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    elif not rows:
+        print(none)
+    else:
+        print_table([list(rows[0]), *([_cell(key, row[key]) for key in row] for row in rows)])
+    return 0
+
+
+def _cell(key: str, value: Any) -> str:
+    """One field of the table, in words."""
+    if isinstance(value, str) or value is None:
+        return value or "-"
+    return spell_seconds(value) if key == "seconds" else spell_bytes(value)
+
+
+def _row(record: Record | None, state: str, place: str) -> dict[str, Any]:
+    if record is None:
+        blank = dict.fromkeys(("experiment", "run", "created", "device"), "")
+        return {**blank, "seconds": 0.0, "memory": 0, "state": state, "place": place}
+    return {
+        "experiment": record.experiment,
+        "run": record.run,
+        "created": record.created,
+        "device": record.device,
+        "seconds": record.seconds,
+        "memory": record.peak_memory_bytes,
+        "state": state,
+        "place": place,
+    }

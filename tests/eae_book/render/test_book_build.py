@@ -1,0 +1,152 @@
+"""The whole book, tiny: run, reused, rendered; and what stays when something fails."""
+
+import json
+
+import pytest
+from tiny_checkout import (
+    code,
+    entry,
+    markdown,
+    run_folders,
+    write_book,
+    write_manifest,
+    write_notebook,
+)
+
+from eae_book.render.book import build_book, build_committed
+from eae_book.render.refresh import refresh
+from eae_book.runner.chapter import read_notebook
+from eae_book.runner.project import Project
+from eae_core.errors import CommandError, UsageError
+from eae_core.records import read_record
+
+pytestmark = pytest.mark.slow
+
+PRINT = """\
+import os, sys
+print("epochs", epochs, "in", os.getcwd())
+print(f"{5 * 10}%", file=sys.stderr)
+"""
+
+
+def quiet(_line):
+    pass
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    write_manifest(tmp_path, entry(), entry(id="02", slug="second", title="The second"))
+    write_notebook(tmp_path, "01_first", code(PRINT))
+    write_notebook(tmp_path, "02_second", code("print('two')"))
+    write_book(tmp_path, "01_first", "02_second")
+    return Project(tmp_path)
+
+
+def test_a_book_is_run_once_and_rendered(checkout):
+    told = []
+    built = build_book(checkout, progress=False, tell=told.append)
+    assert built.page == checkout.html / "index.html"
+    assert (built.pages, built.fresh) == (4, True)
+    assert [line.split(":")[0] for line in told] == ["[1/2] 01 The first", "[2/2] 02 The second"]
+
+    page = (checkout.html / "notebooks" / "01_first.html").read_text()
+    assert "epochs 1 in notebooks" in page, "the quick profile, and no path of this machine"
+    assert "In this run these values replace those above" in page
+    assert "50%" not in page
+    assert "colab" not in page
+    runs = (checkout.html / "book" / "runs.html").read_text()
+    assert 'href="../notebooks/02_second.html"' in runs
+    assert (checkout.runs / "book" / "book" / "runs.md").is_file()
+    assert not list(checkout.runs.glob(".book-*"))
+
+    first_run, stamp = run_folders(checkout), (checkout.html / "index.html").stat().st_mtime_ns
+    told.clear()
+    again = build_book(checkout, progress=False, tell=told.append)
+    assert not again.fresh
+    assert all("unchanged, ran before in" in line for line in told)
+    assert run_folders(checkout) == first_run
+    assert (checkout.html / "index.html").stat().st_mtime_ns == stamp
+
+    write_notebook(checkout.root, "02_second", code("print('changed')"))
+    told.clear()
+    assert build_book(checkout, progress=False, tell=told.append).fresh
+    assert ["unchanged" in line for line in told] == [True, False]
+    assert "changed" in (checkout.html / "notebooks" / "02_second.html").read_text()
+
+
+def test_a_failing_chapter_stops_the_book_but_not_the_other_chapters(checkout):
+    write_notebook(checkout.root, "01_first", code("1 / 0"))
+    told = []
+    with pytest.raises(CommandError, match=r"chapter 01 failed in cell \[3\]"):
+        build_book(checkout, progress=False, tell=told.append)
+    assert told[0] == "[1/2] 01 The first: failed"
+    assert told[1].startswith("[2/2] 02 The second: ")
+    assert not checkout.html.exists()
+
+
+def test_the_old_book_stays_when_the_new_one_does_not_build(checkout):
+    old = checkout.html / "index.html"
+    old.parent.mkdir(parents=True)
+    old.write_text("the old book")
+    preface = checkout.root / "book" / "preface.md"
+    preface.write_text("# Preface\n\n{ref}`nowhere`\n")
+    with pytest.raises(CommandError, match=r"book/preface\.md:3: WARNING:.*nowhere") as caught:
+        build_committed(checkout)
+    assert str(checkout.root) not in str(caught.value)
+    assert "nowhere" in (checkout.runs / "book.log").read_text()
+    assert old.read_text() == "the old book"
+    assert not list(checkout.runs.glob(".book-*"))
+
+
+def test_refresh_renews_outputs_and_records_and_nothing_else(checkout):
+    path = checkout.root / "notebooks" / "01_first.ipynb"
+    before, other = read_notebook(path), checkout.root / "notebooks" / "02_second.ipynb"
+    untouched = other.read_bytes()
+    refresh(checkout, ["first"], progress=False, tell=quiet)
+    after = read_notebook(path)
+    assert [cell.id for cell in after.cells] == [cell.id for cell in before.cells]
+    assert after.metadata == before.metadata
+    assert after.cells[2].outputs[0].text == "epochs 3 in notebooks\n"
+    assert len(after.cells[2].outputs) == 1
+    assert [cell.execution_count for cell in after.cells[1:]] == [1, 2]
+    assert other.read_bytes() == untouched
+    record = read_record(checkout.results / "chapters" / "01-cpu.json")
+    assert record.parameters["epochs"] == 3
+
+    text = path.read_bytes()
+    refresh(checkout, ["01"], force=True, progress=False, tell=quiet)
+    assert path.read_bytes() == text, "the same outputs are the same file"
+    build_committed(checkout)
+    runs = (checkout.html / "book" / "runs.html").read_text()
+    assert "not recorded" in runs
+    assert "epochs 3 in notebooks" in (checkout.html / "notebooks" / "01_first.html").read_text()
+
+
+def test_refresh_changes_nothing_if_a_chapter_fails(checkout):
+    write_notebook(checkout.root, "02_second", code("1 / 0"))
+    before = {path.name: path.read_bytes() for path in checkout.manifest.parent.iterdir()}
+    with pytest.raises(CommandError, match="chapter 02 failed"):
+        refresh(checkout, progress=False, tell=quiet)
+    assert {p.name: p.read_bytes() for p in checkout.manifest.parent.iterdir()} == before
+    with pytest.raises(UsageError, match="no chapter 'thrid'"):
+        refresh(checkout, ["01", "thrid"], tell=quiet)
+
+
+def test_an_address_brings_the_launch_button(tmp_path):
+    write_manifest(tmp_path, entry())
+    write_notebook(tmp_path, "01_first", markdown("Text."))
+    write_book(tmp_path, "01_first", url="https://github.com/someone/book")
+    project = Project(tmp_path)
+    build_committed(project)
+    page = (project.html / "notebooks" / "01_first.html").read_text()
+    address = "colab.research.google.com/github/someone/book/blob/main/notebooks/01_first.ipynb"
+    assert address in page
+    assert 'href="https://github.com/someone/book"' in page
+
+
+def test_a_damaged_record_is_named(checkout):
+    path = checkout.results / "chapters" / "01-cpu.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"schema": 1}))
+    with pytest.raises(CommandError, match=r"chapters/01-cpu\.json lacks field"):
+        build_committed(checkout)

@@ -1,0 +1,93 @@
+"""The folder that is rendered."""
+
+import pytest
+import yaml
+
+from eae_book.render.staging import stage, staged_config, toc_documents
+from eae_book.runner.project import Project
+from eae_core.errors import UsageError
+
+CONFIG = {
+    "title": "T",
+    "execute": {"execute_notebooks": "force", "timeout": 3},
+    "repository": {"url": "", "branch": "main"},
+    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    "html": {"use_repository_button": True, "favicon": "x.svg"},
+}
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A checkout with two pages."""
+    (tmp_path / "book" / ".ipynb_checkpoints").mkdir(parents=True)
+    (tmp_path / "book" / "preface.md").write_text("# Preface\n")
+    (tmp_path / "_config.yml").write_text(yaml.safe_dump(CONFIG))
+    toc = {"format": "jb-book", "root": "book/preface", "chapters": [{"file": "book/runs"}]}
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False))
+    return Project(tmp_path)
+
+
+def test_without_an_address_there_are_no_links_to_one():
+    staged = staged_config(CONFIG)
+    assert "repository" not in staged
+    assert "launch_buttons" not in staged
+    assert staged["html"]["use_repository_button"] is False
+    assert staged["html"]["favicon"] == "x.svg"
+
+
+@pytest.mark.parametrize("repository", [None, {}, {"url": None}, {"url": " "}])
+def test_an_address_may_be_missing_in_many_ways(repository):
+    assert "repository" not in staged_config({"repository": repository})
+
+
+def test_with_an_address_the_links_stay():
+    repository = {"url": "https://github.com/someone/book", "branch": "main"}
+    staged = staged_config({**CONFIG, "repository": repository})
+    assert staged["repository"] == repository
+    assert staged["launch_buttons"] == CONFIG["launch_buttons"]
+    assert staged["html"] == CONFIG["html"]
+
+
+def test_rendering_never_executes():
+    staged = staged_config(CONFIG)
+    assert staged["execute"] == {"execute_notebooks": "off", "timeout": 3}
+    assert CONFIG["execute"]["execute_notebooks"] == "force", "the original was changed"
+
+
+def test_all_pages_of_a_table_of_contents_are_found():
+    toc = {
+        "root": "a",
+        "parts": [
+            {"chapters": [{"file": "b.ipynb", "sections": [{"file": "c"}]}, {"url": "https://x"}]},
+            {"caption": "file", "chapters": [{"file": "d.md"}]},
+        ],
+    }
+    assert toc_documents(toc) == ["a", "b", "c", "d"]
+
+
+def test_the_staged_folder_holds_everything(book, tmp_path):
+    pages = stage(book, tmp_path / "new", notebooks={"01_x": "{}"}, runs_page="# Runs\n")
+    assert pages == ["book/preface", "book/runs"]
+    found = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
+    assert found == {
+        "_config.yml",
+        "_toc.yml",
+        "book",
+        "book/preface.md",
+        "book/runs.md",
+        "notebooks",
+        "notebooks/01_x.ipynb",
+    }
+    assert not (book.root / "book" / "runs.md").exists(), "the sources were written to"
+
+
+def test_a_page_without_a_file_is_named(book, tmp_path):
+    (book.root / "_toc.yml").write_text("root: book/preface\nchapters: [{file: book/absent}]\n")
+    with pytest.raises(UsageError, match="names the page 'book/absent'"):
+        stage(book, tmp_path / "new", notebooks={}, runs_page="")
+
+
+def test_a_configuration_that_is_none_is_named(book, tmp_path):
+    (book.root / "_config.yml").write_text("3\n")
+    with pytest.raises(UsageError, match=r"_config\.yml must be a mapping"):
+        stage(book, tmp_path / "new", notebooks={}, runs_page="")

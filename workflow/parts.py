@@ -1,0 +1,53 @@
+"""Which parts decide the numbers of an experiment's records, see :mod:`eae_core.revisions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eae_core.revisions import SCORING, parts_of_features, parts_of_training
+
+MEASURES_OF_SPEED = ("benchmarks", "chapters", "claims")  # of the code as it was: nothing to renew
+
+
+def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parts behind a record of this experiment with these parameters.
+
+    Raises:
+        ValueError: an experiment that is not known here.
+    """
+    if experiment in MEASURES_OF_SPEED:
+        return ()
+    features = parts_of_features(parameters.get("extractors", {}))
+    if experiment == "models-inception":
+        return (*_training(parameters), *SCORING, *features)
+    if experiment == "decoder-lens":
+        return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
+    if experiment.startswith("models-"):
+        return (*_training(parameters), *SCORING, *features)
+    if experiment in ("eae-mnist", "eae-celeba"):
+        judged = ("features inception",) if experiment == "eae-celeba" else ("features classifier",)
+        return (*_training({"model": "eae", **parameters}), *SCORING, *judged)
+    if experiment.startswith("generators-"):
+        measured = ("decoder entropy", "metric frechet", "features classifier")
+        return (*_generator(parameters["model"], parameters["dataset"]), *measured)
+    if experiment == "encoder-bounds":
+        dataset, model = parameters["generator"].split("-")[:2]
+        return (*_generator(model, dataset), "encoder bounds", "posterior bounds")
+    if experiment == "batch-rewards":
+        measured = ("knn entropy", "codes", "gaussianity", "metric frechet", "features classifier")
+        data = f"data {parameters['dataset']}"
+        return (f"model {parameters['model']}", "dense networks", "training", data, *measured)
+    if experiment == "ground-truth":
+        return ("knn entropy",)
+    raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")
+
+
+def _training(parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    return parts_of_training(parameters["model"], parameters["dataset"])
+
+
+def _generator(model: str, dataset: str) -> tuple[str, ...]:
+    loop = "training" if model == "lee_vae" else "adversarial training"
+    parts = (f"generator {model}", "generator networks", loop, "unpadded images")
+    return (*parts, f"data {dataset}")
