@@ -21,6 +21,8 @@ from eae_core.regularizers.sliced_wasserstein import SlicedWassersteinLoss
 from eae_core.regularizers.visreg import VISRegLoss
 from eae_core.regularizers.wristband import WristbandLoss
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 #: name to module
 REGULARIZERS: dict[str, type[nn.Module]] = {
     "knn_entropy": KNNEntropyLoss,
