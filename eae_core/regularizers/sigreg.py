@@ -26,7 +26,7 @@ def sigreg_loss(
               - e^{-t^2/2} \Bigr|^2 e^{-t^2/2}\, dt
 
     by a trapezoid sum over so many knots on [0, T]. For independent draws of N(0, I) its mean is
-    the same sum over :math:`1 - e^{-t^2}`, 1.06 by default, whatever n and d; for any other
+    the same sum over :math:`1 - e^{-t^2}`, 1.05 by default, whatever n and d; for any other
     distribution it grows like n. Where codes collapse to a point its gradient vanishes.
 
     Args:
