@@ -22,7 +22,7 @@ def encoder() -> torch.nn.Linear:
 def scored(rows: torch.Tensor, group: object, seed: int) -> dict:
     """Value of every term through an encoder, and the encoder's gradient."""
     options = {} if group is None else {"group": group}
-    all_terms = {name: term for name, term in terms(D).items()}
+    all_terms = terms(D)
     drawn = {f"{name} drawn": build_regularizer(name, slices=5, **options) for name in SLICED}
     drawn["calibrated"] = calibrated(radial_loss, batches=8, group=group)
     results = {}
@@ -70,8 +70,7 @@ def test_two_ranks_are_one_process(tmp_path):
         mean = sum(part[name][0] for part in parts) / 2
         assert mean == pytest.approx(value, rel=1e-9, abs=1e-12), name
         averaged = sum(part[name][1] for part in parts) / 2  # as DDP does
-        torch.testing.assert_close(
-            averaged, gradient, rtol=1e-8, atol=1e-11, msg=lambda m, n=name: f"{n}: {m}"
-        )
+        error = (averaged - gradient).norm() / gradient.norm()
+        assert error < 1e-9, name
         if not name.startswith(("knn", "entropy_radial")):  # whose ranks hold parts
             assert parts[0][name][0] == pytest.approx(parts[1][name][0], rel=1e-12), name
