@@ -7,7 +7,7 @@ size that has a record is skipped, so the same command goes on where it was stop
 
 Example:
     python workflow/measure_preference.py                     # 6 records, 20 minutes on one core
-    python workflow/measure_preference.py --sizes 100 --dims 16 --least 50 --most 50
+    python workflow/measure_preference.py --sizes 100 --dims 16 --least 50 --points 5000
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def main(words: list[str] | None = None) -> int:
 def work(arguments: argparse.Namespace) -> int:
     """The sizes one after the other; the status of the script."""
     sizes = [
-        Size(n, d, arguments.least, arguments.most) for n in arguments.sizes for d in arguments.dims
+        Size(n, d, arguments.least, max(arguments.least, arguments.points // n))
+        for n in arguments.sizes
+        for d in arguments.dims
     ]
     todo = [
         size
@@ -73,7 +75,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--sizes", type=int, nargs="+", default=[100, 512], help="n, default: 100 512")
     add("--dims", type=int, nargs="+", default=[16, 64, 128], help="d, default: 16 64 128")
     add("--least", type=int, default=100, help="batches for every term, default: 100")
-    add("--most", type=int, default=600, help="where signs are open, default: 600")
+    add("--points", type=int, default=60_000, help="in all batches at most, default: 60000")
     add("--dry-run", action="store_true", help="only say what there is to do")
     add("--note", default="", help="kept in the records")
     add_places(parser)

@@ -40,6 +40,8 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (f"model {parameters['model']}", "dense networks", "training", data, *measured)
     if experiment == "preference":
         return ("preference", "regularizers", "knn entropy")
+    if experiment == "settled-points":
+        return ("settled points", "regularizers", "knn entropy", "gaussianity")
     if experiment == "ground-truth":
         return ("knn entropy",)
     raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")
