@@ -38,7 +38,7 @@ refresh: setup  ## Run every chapter at its written size and renew the committed
 	$(RUN) eae_core refresh
 
 bench: setup  ## Measure speed beside other implementations; renews data/results/benchmarks
-	for name in engines entropy training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+	for name in engines entropy regularizers training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
 
 clean:  ## Remove what the verbs made, but neither data nor records
 	rm -rf $(VENV) _build _runs .pytest_cache .mypy_cache .ruff_cache
