@@ -72,7 +72,7 @@ class Cell:
 
     @cached_property
     def asked(self) -> dict[str, Any]:
-        """What a record of this cell must say: every word of train, said or not, and all options."""
+        """What a record of this cell must say: all words of train, given or not, and all options."""
         arguments = build_parser().parse_args(self.command(""))
         return decisive(arguments, asdict(chosen_options(arguments)))
 
