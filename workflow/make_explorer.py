@@ -77,6 +77,7 @@ def work(arguments: argparse.Namespace) -> int:
         metrics[f"error_{name}"] = reconstruction_error(model, held_out)
         metrics[f"seconds_{name}"] = round(history.seconds, 1)
         written.append(as_written(name, title, model, codes))
+        written[-1]["distance"] = round(metrics[f"distance_{name}"])
         print(f"  {metrics[f'distance_{name}']:.1f} from the test images", flush=True)
     data = {"side": SIDE, "models": written, "labels": held_out.labels[:CLOUD].tolist()}
     with replacing(arguments.script) as temporary:

@@ -19,6 +19,7 @@
     return {
       name: model.name,
       title: model.title,
+      distance: model.distance,
       cloud: floats(model.cloud),
       layers: model.layers.map((layer) => ({
         weight: new Int8Array(bytes(layer.w).buffer),
@@ -113,7 +114,9 @@
         width: data.side, height: data.side, class: "explorable-picture", role: "img",
         "aria-label": `What the decoder of the ${model.title} draws`,
       });
-      panel.append(element("p", { class: "explorable-name" }, model.title), picture, plane);
+      const name = element("p", { class: "explorable-name" }, model.title);
+      const distance = element("p", { class: "explorable-note" }, `Gaussian codes: distance ${model.distance}`);
+      panel.append(name, picture, plane, distance);
       grid.append(panel);
       return { model, plane, picture };
     });

@@ -31,8 +31,9 @@
     const pen = canvas.getContext("2d");
     const [left, low] = [58, 34];
     const count = data.dimensions.length;
-    const across = (i) => left + (i / (count - 1)) * (canvas.width - left - 20);
-    const up = (power) => canvas.height - low - ((power - 1) / 11) * (canvas.height - low - 16);
+    const [least, most] = [data.dimensions[0], data.dimensions[count - 1]];
+    const across = (i) => left + ((data.dimensions[i] - least) / (most - least)) * (canvas.width - left - 20);
+    const up = (power) => canvas.height - low - ((power - 1) / 11) * (canvas.height - low - 30);
 
     function show() {
       const i = Number(field("d").value);
@@ -44,7 +45,7 @@
       pen.fillStyle = "#000";
       pen.font = "13px sans-serif";
       for (let power = 2; power <= 12; power += 2) pen.fillText(`1e${power}`, 14, up(power) + 4);
-      data.dimensions.forEach((value, at) => { if (at % 2 === 0) pen.fillText(value, across(at) - 6, canvas.height - 14); });
+      data.dimensions.forEach((value, at) => { if (value % 4 === 0) pen.fillText(value, across(at) - 6, canvas.height - 14); });
       pen.fillText("dimension d", canvas.width - 90, canvas.height - 1);
       pen.fillText("points n", 4, 12);
       pen.strokeStyle = "#0072b2";
