@@ -10,6 +10,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any, Generic, TypeVar
@@ -22,7 +23,12 @@ from tqdm import tqdm
 
 from eae_core.data import ImageSet
 from eae_core.files import check_writable
-from eae_core.hardware import peak_memory_bytes, reset_peak_memory, resolve_device
+from eae_core.hardware import (
+    freed_memory_kept,
+    peak_memory_bytes,
+    reset_peak_memory,
+    resolve_device,
+)
 from eae_core.training.checkpoints import (
     Checkpoint,
     read_checkpoint,
@@ -279,6 +285,7 @@ def carry_out(
             saved.check_same_run(path, run_identity(model, images, options, device), options.epochs)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
+        freed_memory_kept() if device.type == "cpu" else nullcontext(),
         finish_step_on_interrupt() as stop,
     ):
         torch.manual_seed(derived_seed(options.seed, 0))
