@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
@@ -217,6 +217,13 @@ class Run(ABC, Generic[Options]):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
+    def call_between(self, call: Callable[[int], None] | None) -> None:
+        """Call with the number of epochs done, if none is under way; training sees none of it."""
+        if call is None or self.log.done:
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            call(self.epoch)
+
     @property
     def images_seen(self) -> int:
         """Images trained on so far, counting repetitions."""
@@ -268,6 +275,7 @@ def carry_out(
     *,
     checkpoint: str | Path | None,
     resume: bool,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place by a loop of this kind, from the checkpoint if there is one.
 
@@ -294,10 +302,13 @@ def carry_out(
             run.restore(saved)
             run.last_good = path
         with run.progress_bar() as bar:
+            if saved is not None:  # what came after its last epoch may have been cut short
+                run.call_between(after_epoch)
             while run.epoch < options.epochs and not stop.is_set():
                 run.train_epoch(stop, bar)
                 if path is not None:
                     write_checkpoint(path, run.checkpoint())
                     run.last_good = path
+                run.call_between(after_epoch)
     model.eval()
     return run.history(interrupted=stop.is_set())
