@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/training_speed.py --dataset mnist --width 16 --write
 
-The fit loop in each of its settings, beside the machine's matrix product: each setting in a process
-of its own, taking turns, so that whatever else the machine does hits all. On a CPU one step is taken
-apart too, and on one thread the clock is the processor's, which other programs do not move. How the
-loop compares with those of others is the question of ``training_loop.py``.
+The fit loop in each of its settings, beside the matrix product. Each setting has a process
+of its own, and they take turns, so that whatever else the machine does hits all. On a CPU one step
+is taken apart too, and on one thread the clock is the processor's, which other programs do not
+move. How the loop compares with those of others is the question of ``training_loop.py``.
 """
 
 import argparse
