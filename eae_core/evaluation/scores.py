@@ -150,6 +150,38 @@ def score_model(
     )
 
 
+def convergence_scores(
+    model: Autoencoder,
+    train: ImageSet,
+    test: ImageSet,
+    extractor: FeatureExtractor,
+    *,
+    densities: Sequence[str] = ("standard", "mixture"),
+    samples: int = 10_000,
+    seed: int = 0,
+    batch_size: int = 500,
+    root: str | Path | None = None,
+) -> dict[str, float]:
+    """The few of :func:`score_model`'s numbers that show how far training has come.
+
+    The squared error on the test images and, for each density that can be fitted to the codes (and
+    the model's own, where it is another), the Frechet distance of its samples. At the last epoch
+    they are those of :func:`score_model` with the same arguments.
+
+    Raises:
+        ValueError: see :func:`score_model`.
+    """
+    _check(model, train, test, samples)
+    fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
+    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
+    drawn |= own_codes(model, samples, seed)
+    judges = Judges([extractor], test, batch_size, 1, seed, root, progress=False)
+    error = reconstruction_error(model, test, batch_size=batch_size)
+    made = {name: decoded(model, z) for name, z in drawn.items()}
+    values = {"reconstruction_error": error, **judges.distances(made)}
+    return {name: value for name, value in values.items() if isfinite(value)}
+
+
 def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) -> None:
     if min(whole("samples", samples), len(train), len(test)) < _FEWEST:
         raise ValueError(

@@ -9,6 +9,7 @@ deterministic (``torch.use_deterministic_algorithms``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def fit(
     *,
     checkpoint: str | Path | None = None,
     resume: bool = True,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place; it stays on the device it was trained on, in evaluation mode.
 
@@ -44,6 +46,8 @@ def fit(
         checkpoint: file to write after every epoch, and to go on from if it exists. More ``epochs``
             than the file's train longer; no other option may change.
         resume: False starts anew and replaces the file.
+        after_epoch: called with the number of epochs done, once the checkpoint holds them, and
+            again for its last epoch where a run goes on; random numbers it draws change nothing.
 
     Raises:
         ValueError: a batch that is too small for the model or larger than the set, images of
@@ -62,7 +66,15 @@ def fit(
         >>> len(history.curve("reconstruction")), history.interrupted
         (2, False)
     """
-    return carry_out(_Minimization, model, images, options, checkpoint=checkpoint, resume=resume)
+    return carry_out(
+        _Minimization,
+        model,
+        images,
+        options,
+        checkpoint=checkpoint,
+        resume=resume,
+        after_epoch=after_epoch,
+    )
 
 
 class _Objective(BatchObjective):

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event
 from typing import Any, Generic, TypeVar
@@ -22,7 +23,12 @@ from tqdm import tqdm
 
 from eae_core.data import ImageSet
 from eae_core.files import check_writable
-from eae_core.hardware import peak_memory_bytes, reset_peak_memory, resolve_device
+from eae_core.hardware import (
+    freed_memory_kept,
+    peak_memory_bytes,
+    reset_peak_memory,
+    resolve_device,
+)
 from eae_core.training.checkpoints import (
     Checkpoint,
     read_checkpoint,
@@ -211,6 +217,13 @@ class Run(ABC, Generic[Options]):
         groups = optimizer.state_dict()["param_groups"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
+    def call_between(self, call: Callable[[int], None] | None) -> None:
+        """Call with the number of epochs done, if none is under way; training sees none of it."""
+        if call is None or self.log.done:
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            call(self.epoch)
+
     @property
     def images_seen(self) -> int:
         """Images trained on so far, counting repetitions."""
@@ -262,6 +275,7 @@ def carry_out(
     *,
     checkpoint: str | Path | None,
     resume: bool,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place by a loop of this kind, from the checkpoint if there is one.
 
@@ -279,6 +293,7 @@ def carry_out(
             saved.check_same_run(path, run_identity(model, images, options, device), options.epochs)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
+        freed_memory_kept() if device.type == "cpu" else nullcontext(),
         finish_step_on_interrupt() as stop,
     ):
         torch.manual_seed(derived_seed(options.seed, 0))
@@ -287,10 +302,13 @@ def carry_out(
             run.restore(saved)
             run.last_good = path
         with run.progress_bar() as bar:
+            if saved is not None:  # what came after its last epoch may have been cut short
+                run.call_between(after_epoch)
             while run.epoch < options.epochs and not stop.is_set():
                 run.train_epoch(stop, bar)
                 if path is not None:
                     write_checkpoint(path, run.checkpoint())
                     run.last_good = path
+                run.call_between(after_epoch)
     model.eval()
     return run.history(interrupted=stop.is_set())
