@@ -6,7 +6,7 @@ show a full-size result beside its small live run and say when and on what it wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,9 @@ def write_record(record: Record, root: str | Path | None = None) -> Path:
     return path
 
 
-def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
+def stale(
+    record: Record, asked: Mapping[str, Any] | None = None, parts: Iterable[str] = ()
+) -> list[str]:
     """Why a record does not hold today; nothing where it does.
 
     The one rule of the project: a record holds if the revisions of all that decided its numbers are
@@ -81,6 +83,7 @@ def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
         asked: parameters that the record must have, with their values; a value that it does not
             know, because the option came later, must be given as today's default by
             :func:`with_defaults`.
+        parts: parts whose revisions the record must say.
 
     Example:
         >>> from eae_core.records import new_record
@@ -89,7 +92,11 @@ def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
         >>> stale(record, {"d": 4})
         ['networks has revision 1, the record was made with 0', 'd is 2, asked is 4']
     """
-    reasons = []
+    reasons = [
+        f"the record does not say its revision of {part}"
+        for part in parts
+        if part not in record.revisions
+    ]
     for part, made_with in record.revisions.items():
         try:
             today: int | str = revision(part)
