@@ -37,7 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             missing = missing_data(item.path)
             if missing:
                 reason = "; ".join(
-                    f"{name} is not prepared: python -m eae_core data prepare {name}"
-                    for name in missing
+                    f"{name} is not prepared: eae data prepare {name}" for name in missing
                 )
                 item.add_marker(pytest.mark.skip(reason=reason))
