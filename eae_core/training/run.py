@@ -112,12 +112,12 @@ def _open(
     """Lock the checkpoint, try all that could fail later, and read it if it is this run's."""
     if path is None:
         return None
-    held.enter_context(locked(path))
-    remove_leftovers(path)
     check_rebuilds(model)
     # Weights and Adam's two moments of each, beside the file that is replaced.
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     check_writable(path.parent, room=3 * size)
+    held.enter_context(locked(path))
+    remove_leftovers(path)
     if not resume or not path.exists():
         return None
     saved = read_checkpoint(path)
