@@ -4,6 +4,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+import eae_book  # noqa: F401 (makes its drawn sets known)
 import eae_core
 from eae_core.data import DATASETS, ImageSet, data_root, dataset_info, load_images, prepare
 
