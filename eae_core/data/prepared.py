@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +70,34 @@ def open_split(
     return images, labels.astype(np.int64), arrays[f"{split}_images"]
 
 
-def verify_folder(folder: Path) -> dict[str, str]:
+def verify_folder(folder: Path, *, trust_stamp: bool = False) -> dict[str, str]:
     """Compare every array with its checksum, whatever was remembered; return the checksums."""
     arrays = _read_meta(folder)
-    _verify(folder, arrays, trust_stamp=False)
+    _verify(folder, arrays, trust_stamp=trust_stamp)
     return arrays
 
 
-def seal_folder(folder: Path, name: str, origin: str) -> None:
+def remembered_sha256(path: Path, root: Path) -> str:
+    """The sha256 of an own file, computed again only if its size or its time stamp has changed."""
+    note, place, status = root / ".verified" / "own files.json", str(path.resolve()), path.stat()
+    stamp, stamps = [status.st_size, status.st_mtime_ns], _read_stamps(note)
+    known = stamps.get(place)
+    if isinstance(known, list) and known[:2] == stamp:
+        return str(known[2])
+    found = file_sha256(path)
+    with contextlib.suppress(OSError):
+        _write_json(note, stamps | {place: [*stamp, found]})
+    return found
+
+
+def seal_folder(
+    folder: Path,
+    name: str,
+    origin: str,
+    *,
+    needed: Sequence[str] = ("train_images", "test_images"),
+    more: Mapping[str, Any] | None = None,
+) -> None:
     """Write meta.json for the arrays in a folder: from then on they are a prepared set."""
     arrays = {}
     for path in sorted(folder.glob("*.npy")):
@@ -87,10 +107,10 @@ def seal_folder(folder: Path, name: str, origin: str) -> None:
             "dtype": str(array.dtype),
             "sha256": file_sha256(path),
         }
-    missing = {"train_images", "test_images"} - arrays.keys()
+    missing = set(needed) - arrays.keys()
     if missing:
         raise DataUnavailableError(f"{folder} lacks {', '.join(sorted(missing))} (.npy files)")
-    _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays})
+    _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays, **(more or {})})
 
 
 @contextlib.contextmanager
@@ -143,7 +163,8 @@ def _read_meta(folder: Path) -> dict[str, str]:
 
 
 def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
-    stamps = _read_stamps(folder)
+    note = folder.parent / ".verified" / f"{folder.name}.json"
+    stamps = _read_stamps(note)
     fresh = {}
     for key, expected in arrays.items():
         path = folder / f"{key}.npy"
@@ -163,16 +184,12 @@ def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
     if fresh:
         # In a folder that cannot be written the arrays are compared again next time.
         with contextlib.suppress(OSError):
-            _write_json(_stamp_file(folder), stamps | fresh)
+            _write_json(note, stamps | fresh)
 
 
-def _stamp_file(folder: Path) -> Path:
-    return folder.parent / ".verified" / f"{folder.name}.json"
-
-
-def _read_stamps(folder: Path) -> dict[str, Any]:
+def _read_stamps(note: Path) -> dict[str, Any]:
     try:
-        stamps = json.loads(_stamp_file(folder).read_text(encoding="utf-8"))
+        stamps = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return stamps if isinstance(stamps, dict) else {}
