@@ -46,9 +46,10 @@ def open_split(
     """Images (memory-mapped, read-only), labels and the sha256 of the images' file.
 
     Raises:
-        DataCorruptedError: an array is missing, changed, or of the wrong shape or type.
+        DataCorruptedError: an array is missing, changed, of the wrong shape or type, or of another
+            data set.
     """
-    arrays = _read_meta(folder)
+    arrays = _read_meta(folder, info)
     wanted = [key for key in (f"{split}_images", f"{split}_labels") if key in arrays]
     if f"{split}_images" not in wanted:
         raise DataCorruptedError(f"{folder / META} lists no {split}_images; {_remedy(folder)}")
@@ -70,9 +71,11 @@ def open_split(
     return images, labels.astype(np.int64), arrays[f"{split}_images"]
 
 
-def verify_folder(folder: Path, *, trust_stamp: bool = False) -> dict[str, str]:
+def verify_folder(
+    folder: Path, info: DatasetInfo | None = None, *, trust_stamp: bool = False
+) -> dict[str, str]:
     """Compare every array with its checksum, whatever was remembered; return the checksums."""
-    arrays = _read_meta(folder)
+    arrays = _read_meta(folder, info)
     _verify(folder, arrays, trust_stamp=trust_stamp)
     return arrays
 
@@ -150,16 +153,29 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_meta(folder: Path) -> dict[str, str]:
-    """The sha256 of each array, by its name."""
+def _read_meta(folder: Path, info: DatasetInfo | None = None) -> dict[str, str]:
+    """The sha256 of each array, by its name; those of another set than this one are refused."""
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        return {key: entry["sha256"] for key, entry in meta["arrays"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        arrays = {key: entry["sha256"] for key, entry in meta["arrays"].items()}
+        whole = {key: entry["shape"][0] for key, entry in meta["arrays"].items() if info}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataCorruptedError(
             f"{folder / META} is not the description of a prepared set ({error!r}); "
             + _remedy(folder)
         ) from error
+    if info is None:
+        return arrays
+    if meta.get("name", info.name) != info.name:
+        raise DataCorruptedError(f"{folder} holds the set {meta['name']!r}, not {info.name!r}")
+    for split, expected in info.content.items():
+        key = f"{split}_images"
+        if whole.get(key) == info.count(split) and arrays[key] != expected:
+            raise DataCorruptedError(
+                f"{folder} holds other images than those of {info.title}: the sha256 of {key}.npy "
+                f"is {arrays[key]}, that of {info.title} {expected}; {_remedy(folder)}"
+            )
+    return arrays
 
 
 def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
