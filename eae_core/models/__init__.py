@@ -2,7 +2,7 @@
 
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
 from eae_core.models.averages import CodeL1Norm, CodeUnitMean
-from eae_core.models.building import MODELS, build_model, rebuild_model
+from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
 from eae_core.models.constraints import build_constraint
 from eae_core.models.conversion import (
     PUBLISHED,
@@ -10,7 +10,7 @@ from eae_core.models.conversion import (
     convert_weight,
     published_options,
 )
-from eae_core.models.dense import build_dense_model
+from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
 from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
@@ -71,6 +71,7 @@ __all__ = [
     "build_networks",
     "convert_weight",
     "decoder_l2",
+    "dense_networks",
     "gaussian_kl",
     "gradient_penalty",
     "imq_mmd",
