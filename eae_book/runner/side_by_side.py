@@ -81,7 +81,7 @@ def _start(project: Project, planned: Plan, key: str, environment: dict[str, str
     said = tempfile.TemporaryFile()  # noqa: SIM115 (closed when its process has ended)
     words = ["run", planned.chapter.id, "--profile", planned.profile, "--no-progress"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "eae_core", *words, "--root", str(project.root)],
+        [sys.executable, "-m", "eae_book", *words, "--root", str(project.root)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

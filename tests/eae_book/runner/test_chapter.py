@@ -152,7 +152,7 @@ def test_a_kernel_that_dies_is_said_to_have_died(project):
 
 def test_folders_made_at_once_are_different(project):
     with ThreadPoolExecutor(8) as pool:
-        folders = list(pool.map(lambda _: fresh_folder(project, "x"), range(40)))
+        folders = list(pool.map(lambda _: fresh_folder(project.runs, "x"), range(40)))
     assert len({*folders}) == 40
     assert all(folder.is_dir() for folder in folders)
 

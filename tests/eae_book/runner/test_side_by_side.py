@@ -93,7 +93,7 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "eae_core", *words],
+            [sys.executable, "-m", "eae_book", *words],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
