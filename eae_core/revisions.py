@@ -21,7 +21,7 @@ MODULES: dict[str, str] = {
     "training": "eae_core.training.loop",
     "knn entropy": "eae_core.entropy.knn",
     "decoder entropy": "eae_core.entropy.decoder",
-    "codes": "eae_core.evaluation.codes",
+    "codes": "eae_core.models.using",
     "densities": "eae_core.evaluation.densities",
     "gaussianity": "eae_core.evaluation.gaussianity",
     "metric frechet": "eae_core.evaluation.fid",

@@ -143,8 +143,8 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
 
 def _write_samples(model: Autoencoder, options: TrainOptions, path: Path) -> None:
     """A sheet of images decoded from codes that the model draws."""
-    from eae_core.evaluation.codes import sample_images
     from eae_core.evaluation.sheets import write_sheet
+    from eae_core.models.using import sample_images
 
     rows = sample_images(model, 64, seed=options.seed).split(8)
     write_sheet({str(number): row for number, row in enumerate(rows)}, path)
@@ -155,7 +155,7 @@ def _judge(
 ) -> tuple[float, Scores | None]:
     """Squared error of images that the model was not trained on, and its scores if asked for."""
     from eae_core.cli.scoring import score
-    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
+    from eae_core.models.using import evaluation_mode, reconstruction_error
 
     if arguments.score:
         try:

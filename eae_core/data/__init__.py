@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info, register_dataset
     from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
     from eae_core.data.mapped import MappedSet
+    from eae_core.data.own import load_array, load_folder, open_data
     from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
 
 _HOMES = {
@@ -15,6 +16,7 @@ _HOMES = {
     "catalogue": ("DATASETS", "DatasetInfo", "dataset_info", "register_dataset"),
     "images": ("ImageSet", "data_root", "load_images", "prepare", "seal", "verify"),
     "mapped": ("MappedSet",),
+    "own": ("load_array", "load_folder", "open_data"),
     "prepared": ("DataCorruptedError", "DataUnavailableError"),
 }
 __all__ = [
@@ -30,7 +32,10 @@ __all__ = [
     "as_source",
     "data_root",
     "dataset_info",
+    "load_array",
+    "load_folder",
     "load_images",
+    "open_data",
     "prepare",
     "register_dataset",
     "seal",

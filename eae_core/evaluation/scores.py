@@ -13,13 +13,6 @@ from torch import Tensor
 from eae_core.data import ImageSet
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
-from eae_core.evaluation.codes import (
-    encode_images,
-    evaluation_mode,
-    linear_path,
-    reconstruction_error,
-    spherical_path,
-)
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
 from eae_core.evaluation.extractors import FeatureExtractor
 from eae_core.evaluation.gaussianity import gaussianity_report
@@ -27,6 +20,13 @@ from eae_core.evaluation.judging import Judges, decoded, rebuilt
 from eae_core.evaluation.nulls import Band
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.normalization import standard_gaussian
+from eae_core.models.using import (
+    encode_images,
+    evaluation_mode,
+    linear_path,
+    reconstruction_error,
+    spherical_path,
+)
 
 PRIOR = "prior"  # what samples from a model's own law are called, where it is not N(0, I)
 _FEWEST = 5  # samples and images: precision and recall look for a third neighbour
