@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eae_book.render.book import Tell, committed_record, notebook_text, run_all
+from eae_book.render.book import Report, committed_record, notebook_text, run_all
 from eae_book.render.cleaning import clean
+from eae_book.render.runs_page import CHAPTERS
 from eae_book.runner.chapter import NEEDED, Run, plan, read_notebook
 from eae_book.runner.manifest import load_manifest
 from eae_book.runner.project import Project
 from eae_core.errors import require
-from eae_core.files import replacing
+from eae_core.files import check_writable, replacing
 
 PROFILE = "cpu"
 
@@ -21,7 +22,7 @@ def refresh(
     *,
     force: bool = False,
     progress: bool = True,
-    tell: Tell = print,
+    report: Report = print,
     jobs: int = 1,
 ) -> list[Run]:
     """Renew the outputs of committed chapters and their records.
@@ -34,7 +35,7 @@ def refresh(
         requests: Chapters by id, slug or file name; all of them if empty.
         force: Run even where an earlier result still holds.
         progress: Show a bar for each chapter.
-        tell: Told one line a chapter.
+        report: Given one line a chapter.
         jobs: How many chapters at a time; their records then hold the seconds of a busy machine.
 
     Raises:
@@ -46,7 +47,9 @@ def refresh(
     asked = {manifest.find(request).id for request in requests}
     chapters = [chapter for chapter in manifest.chapters if not asked or chapter.id in asked]
     plans = [plan(manifest, chapter, profile=PROFILE) for chapter in chapters]
-    runs = run_all(project, plans, force=force, progress=progress, tell=tell, jobs=jobs)
+    for folder in (project.manifest.parent, project.results / CHAPTERS):
+        check_writable(folder)  # before hours of work
+    runs = run_all(project, plans, force=force, progress=progress, report=report, jobs=jobs)
     for planned, done in zip(plans, runs, strict=True):
         cleaned = clean(planned.notebook, read_notebook(done.notebook), root=project.root)
         with replacing(manifest.notebook(done.chapter)) as temporary:

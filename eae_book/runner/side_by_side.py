@@ -13,7 +13,6 @@ from typing import IO
 from eae_book.runner.chapter import ChapterError, Plan, Run, find_run
 from eae_book.runner.processes import start, stop
 from eae_book.runner.project import Project
-from eae_core.hardware import usable_cores
 
 MOST = 4  # chapters at once, unless more are asked for: each takes 0.5 to 0.8 GB at quick size
 _INTERVAL = 0.1  # seconds between two looks at the processes
@@ -21,6 +20,8 @@ _INTERVAL = 0.1  # seconds between two looks at the processes
 
 def usual_jobs(profile: str) -> int:
     """How many chapters at once: quick ones keep one core busy each, others all that there is."""
+    from eae_core.hardware import usable_cores  # torch is imported late, for quick refusals
+
     return min(MOST, usable_cores()) if profile == "quick" else 1
 
 
@@ -46,6 +47,8 @@ def run_at_once(
         plans: Of chapters at their own values, with the keys under which results are found.
         jobs: How many at a time.
     """
+    from eae_core.hardware import usable_cores
+
     threads = str(max(1, usable_cores() // jobs))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
     waiting = list(reversed(plans))

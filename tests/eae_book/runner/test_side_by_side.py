@@ -13,8 +13,9 @@ from eae_book.render.book import build_book
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
-from eae_book.runner.side_by_side import MOST, cores, usual_jobs
+from eae_book.runner.side_by_side import MOST, usual_jobs
 from eae_core.errors import CommandError
+from eae_core.hardware import usable_cores
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +50,7 @@ def test_two_chapters_run_at_the_same_time_and_are_found_again(checkout, monkeyp
     refresh(checkout, jobs=2, progress=False, tell=told.append)
     assert [line.split()[:2] for line in told] == [["[1/2]", "02"], ["[2/2]", "01"]]
     assert not any("unchanged" in line for line in told)
-    for name, text in {"01_first": "first\n", "02_second": f"{max(1, cores() // 2)}\n"}.items():
+    for name, text in {"01_first": "first\n", "02_second": f"{max(1, usable_cores() // 2)}\n"}.items():
         notebook = read_notebook(checkout.root / "notebooks" / f"{name}.ipynb")
         assert notebook.cells[-1].outputs[0].text == text, "whichever ends first"
 
@@ -93,7 +94,7 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "eae_core", *words],
+            [sys.executable, "-m", "eae_book", *words],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -115,5 +116,5 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
 
 
 def test_only_quick_chapters_run_side_by_side_unless_it_is_asked_for():
-    assert usual_jobs("quick") == min(MOST, cores())
+    assert usual_jobs("quick") == min(MOST, usable_cores())
     assert usual_jobs("cpu") == usual_jobs("paper") == 1
