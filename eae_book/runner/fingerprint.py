@@ -14,6 +14,9 @@ from eae_book.provenance import code_hash
 from eae_book.runner.manifest import Value
 from eae_core.provenance import installed_versions
 
+# Of the extras, what chapters compute and draw with; not what runs or renders them.
+DECIDING = r"extra == .(train|metrics)\b|^(matplotlib|mpmath|seaborn)\b"
+
 
 def run_key(
     notebook: Any,
@@ -49,10 +52,11 @@ def run_key(
 
 
 def dependency_versions() -> dict[str, str]:
-    """Installed versions of everything the package depends on, without its extras."""
+    """Installed versions of everything that the package and its chapters depend on."""
     versions = installed_versions()
     try:
-        needed = [text for text in requires("eae-core") or [] if "extra ==" not in text]
+        texts = requires("eae-core") or []
+        needed = [text for text in texts if "extra ==" not in text or re.search(DECIDING, text)]
     except PackageNotFoundError:  # imported from a folder, without an installation
         return versions
     for requirement in needed:

@@ -114,7 +114,7 @@ def _explanation(error: ValidationError) -> str:
         return f"{where}: unknown key {key!r}; {nearest(key, known.model_fields)}"
     if first["type"] == "missing":
         return f"{where}: the key {key!r} is missing"
-    where += "".join(f", {part}" for part in place[2:])
+    where += "".join(f", {part}" for part in (place[2:] if where else place))
     problem = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     problem = re.sub(r"valid dictionary.*", "mapping", problem).replace("valid tuple", "list")
     quotes = " (write it in quotes)" if first["type"] == "string_type" else ""
