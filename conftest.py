@@ -8,6 +8,8 @@ import pytest
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 SECONDS = 1200  # for a cell, which may train
 
+pytest_plugins = ["tiny_training"]  # in tests/; both packages train with it
+
 # They hold no examples, and as modules of one name two of them cannot be collected together.
 collect_ignore_glob = ["tests/*/conftest.py"]
 

@@ -14,9 +14,6 @@ from eae_book.provenance import code_hash
 from eae_book.runner.manifest import Value
 from eae_core.provenance import installed_versions
 
-# Of the extras, what chapters compute and draw with; not what runs or renders them.
-DECIDING = r"extra == .(train|metrics)\b|^(matplotlib|mpmath|seaborn)\b"
-
 
 def run_key(
     notebook: Any,
@@ -51,12 +48,17 @@ def run_key(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+COMPUTING = ("train", "metrics")
+"""Extras whose packages decide numbers; those of `book` mostly run and render chapters."""
+DRAWING = ("matplotlib", "mpmath", "seaborn")
+"""The others of `book`, which chapters themselves import."""
+
+
 def dependency_versions() -> dict[str, str]:
-    """Installed versions of everything that the package and its chapters depend on."""
+    """Installed versions of everything that can change a chapter's outputs."""
     versions = installed_versions()
     try:
-        texts = requires("eae-core") or []
-        needed = [text for text in texts if "extra ==" not in text or re.search(DECIDING, text)]
+        needed = [text for text in requires("eae-core") or [] if _decides(text)]
     except PackageNotFoundError:  # imported from a folder, without an installation
         return versions
     for requirement in needed:
@@ -66,3 +68,9 @@ def dependency_versions() -> dict[str, str]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     return versions
+
+
+def _decides(requirement: str) -> bool:
+    """Whether a line of the package's requirements names something that chapters compute with."""
+    extra = re.search(r"extra == [\"'](\w+)[\"']", requirement)
+    return not extra or extra[1] in COMPUTING or requirement.startswith(DRAWING)

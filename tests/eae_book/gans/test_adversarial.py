@@ -307,13 +307,12 @@ def test_a_generator_comes_back_from_its_checkpoint(name, path, assert_same_weig
     assert_same_weights(loaded, model)
     assert not loaded.training
     assert loaded.config == model.config
-    with pytest.raises(CheckpointError, match=f"the generator '{name}': read it with load_gener"):
+    with pytest.raises(CheckpointError, match=f"cannot be rebuilt: unknown model '{name}'"):
         load_model(path)
 
 
 def test_the_betas_of_the_one_loss_loop_are_known_to_its_checkpoint(tiny, images, path):
     plain = {"epochs": 1, "batch_size": 5, "device": "cpu", "progress": False}
     fit(tiny(), images(), TrainOptions(**plain), checkpoint=path)
-    assert "beta1" not in read_checkpoint(path).options  # as in files of version 0.1.0
-    with pytest.raises(CheckpointError, match=r"options\.beta1 \(saved 'nothing', asked 0\.5\)"):
+    with pytest.raises(CheckpointError, match=r"options\.beta1 \(saved 0\.9, asked 0\.5\)"):
         fit(tiny(), images(), TrainOptions(**plain, beta1=0.5), checkpoint=path)
