@@ -76,6 +76,7 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--model", "ae", "--entropy-weight", "1"], "ae has no --entropy-weight"),
         (["--normalize-code"], "the model eae has no --normalize-code"),
         (["--entropy-weight", "-1"], "entropy_weight must be"),
+        (["--regularizer", "sigrek"], "unknown regularizer 'sigrek'; did you mean 'sigreg'?"),
         (["--epochs", "0"], "epochs must be an integer of at least 1"),
         (["--width", "0"], "width"),
         (["--latent-dim", "0"], "latent_dim"),
@@ -205,3 +206,21 @@ def test_an_unwritable_output_folder_is_named(said, tmp_path):
     status, _, err = said("train", *SMALL, "--output", tmp_path / "file" / "run")
     assert status == 1
     assert f"cannot write {tmp_path / 'file' / 'run'}" in err
+
+
+def test_a_regularizer_by_its_name(said, tmp_path):
+    words = ["--regularizer", "sigreg", "--entropy-weight", "0.5", "--output", tmp_path / "run"]
+    status, out, _ = said("train", "--epochs", 1, *SMALL, *words)
+    assert status == 0
+    assert "regularizer" in out
+    record = read_record(tmp_path / "run" / "record.json")
+    assert record.parameters["options"]["regularizer"] == "sigreg"
+    assert len(record.curves["regularizer"]) == 1
+    assert load_model(tmp_path / "run" / "model.safetensors").options.regularizer == "sigreg"
+
+
+def test_the_pin_on_the_norms(said, tmp_path):
+    words = ["--radial-weight", "20", "--output", tmp_path / "run"]
+    assert said("train", "--epochs", 1, *SMALL, *words)[0] == 0
+    record = read_record(tmp_path / "run" / "record.json")
+    assert {"entropy", "radial"} <= record.curves.keys()

@@ -42,6 +42,10 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         models = ("model ae", "model eae", "model vae")
         measured = ("codes", "metric frechet", "features classifier")
         return (*models, "training", f"data {parameters['dataset']}", *measured)
+    if experiment == "preference":
+        return ("preference", "regularizers", "knn entropy")
+    if experiment == "settled-points":
+        return ("settled points", "regularizers", "knn entropy", "gaussianity")
     if experiment == "ground-truth":
         return ("knn entropy",)
     raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")

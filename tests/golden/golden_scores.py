@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import torch
 from golden import LOOSE, Numbers, golden, looked_at
-from golden_models import D, SHAPE, bytes_of, draw, images, read
+from golden_models import SHAPE, D, bytes_of, draw, images, read
 from torch import Tensor, nn
 
 from eae_book.gans import unpadded_images
