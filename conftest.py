@@ -8,6 +8,8 @@ import pytest
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 SECONDS = 1200  # for a cell, which may train
 
+pytest_plugins = ["tiny_training"]  # in tests/; both packages train with it
+
 # They hold no examples, and as modules of one name two of them cannot be collected together.
 collect_ignore_glob = ["tests/*/conftest.py"]
 
@@ -35,7 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             missing = missing_data(item.path)
             if missing:
                 reason = "; ".join(
-                    f"{name} is not prepared: python -m eae_core data prepare {name}"
-                    for name in missing
+                    f"{name} is not prepared: eae data prepare {name}" for name in missing
                 )
                 item.add_marker(pytest.mark.skip(reason=reason))

@@ -22,7 +22,7 @@ MODULES: dict[str, str] = {
     "knn entropy": "eae_core.entropy.knn",
     "regularizers": "eae_core.regularizers.registry",
     "decoder entropy": "eae_core.entropy.decoder",
-    "codes": "eae_core.evaluation.codes",
+    "codes": "eae_core.models.using",
     "densities": "eae_core.evaluation.densities",
     "gaussianity": "eae_core.evaluation.gaussianity",
     "metric frechet": "eae_core.evaluation.fid",

@@ -91,6 +91,8 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--learning-rate-decay", "2"], "learning_rate_decay must be above 0 and at most 1"),
         (["--score", "--judges", "cifar10"], "cifar10 is for colour images, digits is grey"),
         (["--score", "--dataset", "faces64", "--judges", "classifier"], "for faces64 take cifar10"),
+        (["--score-at", "0.5"], "--score-at goes with --score"),
+        (["--score", "--score-at", "0.5", "1"], "above 0 and below 1, got 1"),
         (["--resume"], "name it with --output"),
     ],
 )
@@ -110,6 +112,26 @@ def test_a_network_with_fewer_convolutions_is_trained_and_read_again(said, tmp_p
     assert read_record(tmp_path / "record.json").parameters["convolutions"] == 2
     trained = load_model(tmp_path / "model.safetensors")
     assert sum(isinstance(layer, nn.Conv2d) for layer in trained.encoder) == 2
+
+
+def test_scores_on_the_way_are_those_of_shorter_runs_and_stay_known(said, tmp_path):
+    words = ["train", "--model", "eae", *SMALL, "--score", "--samples", 50]
+    way = [*words, "--epochs", 4, "--score-at", 0.5, 0.1, "--output", tmp_path / "way"]
+    assert said(*way)[0] == 0
+    record = read_record(tmp_path / "way" / "record.json")
+    assert record.parameters["score_at"] == [0.5, 0.1]
+    curves = {name: curve for name, curve in record.curves.items() if name.startswith("scored_")}
+    assert curves["scored_epochs"] == [1, 2, 4]
+
+    assert said(*words, "--epochs", 2, "--output", tmp_path / "short")[0] == 0
+    for run, place in ((read_record(tmp_path / "short" / "record.json"), 1), (record, 2)):
+        for name in ("reconstruction_error", "fd_classifier_standard", "fd_classifier_mixture"):
+            assert curves[f"scored_{name}"][place] == pytest.approx(run.metrics[name])
+
+    # A run whose end was cut off has them still.
+    (tmp_path / "way" / "record.json").unlink()
+    assert said(*way, "--resume")[0] == 0
+    assert read_record(tmp_path / "way" / "record.json").curves == record.curves
 
 
 @pytest.mark.parametrize("model", MODELS)

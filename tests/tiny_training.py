@@ -1,4 +1,4 @@
-"""A model and images small enough to train many times a second."""
+"""A model and images small enough to train many times a second: a plugin of fixtures."""
 
 import os
 import signal
