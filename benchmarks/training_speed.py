@@ -65,7 +65,7 @@ def measure_setting(args: argparse.Namespace, name: str) -> float:
     changes = dict(SETTINGS[name])
     images = load_images(args.dataset, limit=args.images)
     if not changes.pop("keep_memory", True):
-        training_run.freed_memory_kept = nullcontext  # type: ignore[assignment]
+        setattr(training_run, "freed_memory_kept", nullcontext)  # noqa: B010
     values = {"batch_size": args.batch_size, "device": args.device, **changes}
     options = TrainOptions(epochs=1, progress=False, **values)
     clock = time.process_time if on_one_thread(args.device) else time.perf_counter
@@ -99,7 +99,7 @@ def operations_per_image(args: argparse.Namespace, images: ImageSet) -> float:
     x = images.batch(slice(0, args.batch_size))
     with FlopCounterMode(display=False) as counter:
         fresh(args, images).loss(x)["loss"].backward()
-    return 1e-9 * counter.get_total_flops() / len(x)
+    return float(1e-9 * counter.get_total_flops() / len(x))
 
 
 def parts_of_a_step(args: argparse.Namespace, images: ImageSet) -> dict[str, float]:
