@@ -18,6 +18,8 @@ MODULES.update(
         "adversarial training": "eae_book.gans.adversarial",
         "unpadded images": "eae_book.gans.unpadded",
         "image entropy": "eae_book.studies.image_entropy",
+        "corrected entropy": "eae_book.studies.gaussian_corrected",
+        "weighted entropy": "eae_book.studies.weighted",
         "posterior bounds": "eae_book.studies.posterior_bounds",
         "encoder bounds": "eae_book.studies.encoder_bounds",
     }

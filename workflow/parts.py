@@ -39,7 +39,7 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         data = f"data {parameters['dataset']}"
         return (f"model {parameters['model']}", "dense networks", "training", data, *measured)
     if experiment == "ground-truth":
-        return ("knn entropy",)
+        return ("knn entropy", "corrected entropy", "weighted entropy")
     raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")
 
 

@@ -42,8 +42,8 @@ from recording import (
 from eae_book.gans import load_generator
 from eae_book.gans.generators import GENERATORS, GeneratorModel
 from eae_book.records import write_record
-from eae_book.studies import posterior_bounds
 from eae_book.studies.encoder_bounds import fit_encoder_bound
+from eae_book.studies.posterior_bounds import posterior_bounds
 from eae_book.studies.posterior_encoder import Covariance, EncoderOptions, Mean, Start
 from eae_core.data import dataset_info
 from eae_core.hardware import peak_memory_bytes, resolve_device

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from golden import Numbers, golden
-from golden_models import D, SHAPE, bytes_of, draw, images, read
+from golden_models import SHAPE, D, bytes_of, draw, images, read
 from golden_scores import with_weights
 from torch import Tensor
 
@@ -18,10 +18,12 @@ from eae_core.models import AE
 from eae_core.records import read_record
 from eae_core.revisions import SCORING
 
-WORDS = (
-    "train --dataset digits --model wae --width 2 --latent-dim 3 --epochs 2 --limit 160 "
-    "--batch-size 40 --learning-rate 0.002 --seed 1 --device cpu --no-progress"
-).split()
+SIZES = {"width": 2, "latent-dim": 3, "epochs": 2, "limit": 160, "batch-size": 40, "seed": 1}
+WORDS = [
+    *("train", "--dataset", "digits", "--model", "wae", "--device", "cpu", "--no-progress"),
+    *("--learning-rate", "0.002"),
+    *(word for name, size in SIZES.items() for word in (f"--{name}", str(size))),
+]
 
 
 @golden("run of the verb train", "model wae", "networks", "training", "data digits")
