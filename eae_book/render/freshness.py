@@ -42,7 +42,7 @@ def code_digest(notebook: Any) -> str:
 
 
 def _statements(source: str) -> str:
-    r"""The statements of a cell but its imports, one layout for all; a cell that is no Python as is.
+    r"""The statements of a cell but its imports, in one layout; a cell that is no Python as it is.
 
     Example:
         >>> _statements("import x\nf( 1,2 )  # why")

@@ -33,6 +33,9 @@ class Chapter:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     profiles: Mapping[str, Mapping[str, Value]]
+    tolerance: float = 0.001
+    """How far a number may lie from the committed one on another processor, relative to its size:
+    enough for rounding, too little for a network, which training moves further."""
 
     @property
     def name(self) -> str:
@@ -93,7 +96,7 @@ def _chapter(entry: Any, *, where: str) -> Chapter:
     for key in entry:
         if key not in names:
             raise UsageError(f"{where}: unknown key {key!r}; {nearest(str(key), names)}")
-    missing = [name for name in names if name not in entry]
+    missing = [name for name in names if name not in (*entry, "tolerance")]
     if missing:
         raise UsageError(f"{where}: the key {missing[0]!r} is missing")
     for name in ("id", "slug", "title"):
@@ -111,7 +114,14 @@ def _chapter(entry: Any, *, where: str) -> Chapter:
         inputs=_names(entry["inputs"], where=f"{where}, inputs"),
         outputs=_names(entry["outputs"], where=f"{where}, outputs"),
         profiles=_profiles(entry["profiles"], where=f"{where}, profiles"),
+        tolerance=_tolerance(entry.get("tolerance", Chapter.tolerance), where=where),
     )
+
+
+def _tolerance(value: Any, *, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise UsageError(f"{where}: tolerance must be a number from 0 to below 1, not {value!r}")
+    return float(value)
 
 
 def _names(value: Any, *, where: str) -> tuple[str, ...]:

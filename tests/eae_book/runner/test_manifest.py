@@ -56,6 +56,8 @@ def test_an_unknown_chapter_is_answered_with_the_nearest(manifest, request_, mes
         ({"profiles": {"quick": [], "cpu": {}, "paper": {}}}, "quick must be a mapping"),
         ({"profiles": {"quick": {"a": [1]}, "cpu": {}, "paper": {}}}, r"quick\.a must be a number"),
         ({"profiles": {"quick": {}, "cpu": {"a": 1}, "paper": {}}}, "cpu must be {}"),
+        ({"tolerance": "5 %"}, "tolerance must be a number from 0 to below 1"),
+        ({"tolerance": 1}, "tolerance must be a number from 0"),
         ({"need": []}, "unknown key 'need'; did you mean 'needs'"),
     ],
 )
@@ -63,6 +65,12 @@ def test_a_wrong_entry_is_named(tmp_path, changes, message):
     path = write_manifest(tmp_path, entry(id="00", slug="zeroth"), entry(**changes))
     with pytest.raises(UsageError, match=f"entry 2.*{message}"):
         load_manifest(path)
+
+
+def test_the_tolerance_of_a_chapter_is_small_unless_it_declares_another(tmp_path):
+    path = write_manifest(tmp_path, entry(), entry(id="02", slug="second", tolerance=0.2))
+    first, second = load_manifest(path).chapters
+    assert (first.tolerance, second.tolerance) == (0.001, 0.2)
 
 
 def test_missing_keys_and_repeated_names_are_errors(tmp_path):
