@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 export MPLBACKEND = Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html check test regress refresh bench clean
+.PHONY: help setup book html check test regress refresh bench gpu clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ refresh: setup  ## Run every chapter at its written size and renew the committed
 
 bench: setup  ## Measure speed beside other implementations; renews data/results/benchmarks
 	for name in engines entropy training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+
+gpu: MINUTES ?= 9
+gpu: setup  ## Use a GPU for MINUTES (9): benchmarks, then the papers' cells; again to go on
+	$(VENV)/bin/python workflow/gpu.py --minutes $(MINUTES) $(if $(CARRY),--carry $(CARRY))
 
 clean:  ## Remove what the verbs made, but neither data nor records
 	rm -rf $(VENV) _build _runs .pytest_cache .mypy_cache .ruff_cache

@@ -49,6 +49,14 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
         "choosing options without a look at the test images",
     )
     add(
+        "--score-at",
+        nargs="+",
+        type=float,
+        metavar="SHARE",
+        help="also after these shares of the epochs: error and Frechet distances, by the first of "
+        "--judges, as curves of the record",
+    )
+    add(
         "--file-as",
         metavar="EXPERIMENT/RUN",
         help="also put the record and the sheet into a folder of records, by these names",
@@ -77,6 +85,11 @@ def check_score_words(arguments: argparse.Namespace) -> None:
         )
     if arguments.samples < 5:
         raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
+    shares = arguments.score_at or []
+    if shares and not arguments.score:
+        raise UsageError("--score-at goes with --score")
+    if odd := [share for share in shares if not 0 < share < 1]:
+        raise UsageError(f"--score-at takes shares above 0 and below 1, got {odd[0]:g}")
     if arguments.judge_on == HELD_OUT and arguments.limit is None:
         raise UsageError("--judge-on held-out needs --limit: the images after it are held out")
 
@@ -128,17 +141,18 @@ def score(
 ) -> Scores:
     """Score the model, with a bar unless it was asked to be quiet."""
     from eae_core.evaluation import score_model
-    from eae_core.hardware import resolve_device
+    from eae_core.hardware import freed_memory_kept, resolve_device
 
     device = resolve_device(arguments.device)
-    return score_model(
-        model.to(device),
-        train.to(device),
-        test.to(device),
-        extractors=_extractors(arguments, train),
-        samples=arguments.samples,
-        progress=not arguments.no_progress,
-    )
+    with freed_memory_kept():
+        return score_model(
+            model.to(device),
+            train.to(device),
+            test.to(device),
+            extractors=extractors_of(arguments, train),
+            samples=arguments.samples,
+            progress=not arguments.no_progress,
+        )
 
 
 def write_pictures(model: Autoencoder, train: ImageSet, test: ImageSet, folder: Path) -> Path:
@@ -180,7 +194,8 @@ def score_lines(scores: Scores) -> str:
     return "\n".join(lines)
 
 
-def _extractors(arguments: argparse.Namespace, train: ImageSet) -> Sequence[FeatureExtractor]:
+def extractors_of(arguments: argparse.Namespace, train: ImageSet) -> Sequence[FeatureExtractor]:
+    """The networks that --judges names, or the usual one for these images."""
     from eae_core.data import load_images
     from eae_core.evaluation import borrowed_features, classifier_features, inception_features
 

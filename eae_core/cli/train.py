@@ -24,6 +24,7 @@ SAMPLES = "samples.png"
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
+    from eae_core.cli.convergence import convergence_curves, score_between
     from eae_core.cli.scoring import (
         check_judges,
         check_score_words,
@@ -45,7 +46,12 @@ def train(arguments: argparse.Namespace) -> int:
     folder = _output_folder(arguments)
     try:
         history = fit(
-            model, images, options, checkpoint=folder / CHECKPOINT, resume=arguments.resume
+            model,
+            images,
+            options,
+            checkpoint=folder / CHECKPOINT,
+            resume=arguments.resume,
+            after_epoch=score_between(arguments, model, images, judged, folder),
         )
     except ValueError as error:  # sizes that do not fit together, found before the first step
         if arguments.output is None:
@@ -60,7 +66,10 @@ def train(arguments: argparse.Namespace) -> int:
     _write_samples(model, options, folder / SAMPLES)
     left = [RECORD, CHECKPOINT, SAMPLES]
     squared_error, scores = _judge(arguments, model, images, judged)
-    record = _record(arguments, model, images, history, squared_error, scores, provenance)
+    curves = {term: history.curve(term) for term in _terms(history)}
+    if scores is not None:
+        curves |= convergence_curves(arguments, scores.values, folder)
+    record = _record(arguments, model, images, history, curves, squared_error, scores, provenance)
     if arguments.score:
         left.append(write_pictures(model, images, judged, folder).name)
     _write_results(arguments, record, folder)
@@ -134,8 +143,8 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
 
 def _write_samples(model: Autoencoder, options: TrainOptions, path: Path) -> None:
     """A sheet of images decoded from codes that the model draws."""
-    from eae_core.evaluation.codes import sample_images
     from eae_core.evaluation.sheets import write_sheet
+    from eae_core.models.using import sample_images
 
     rows = sample_images(model, 64, seed=options.seed).split(8)
     write_sheet({str(number): row for number, row in enumerate(rows)}, path)
@@ -146,7 +155,7 @@ def _judge(
 ) -> tuple[float, Scores | None]:
     """Squared error of images that the model was not trained on, and its scores if asked for."""
     from eae_core.cli.scoring import score
-    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
+    from eae_core.models.using import evaluation_mode, reconstruction_error
 
     if arguments.score:
         try:
@@ -179,6 +188,7 @@ def _record(
     model: Autoencoder,
     images: ImageSet,
     history: History,
+    curves: Mapping[str, Any],
     error: float,
     scores: Scores | None,
     provenance: Provenance,
@@ -189,14 +199,14 @@ def _record(
 
     parameters = decisive(arguments, model.config["options"]) | {"images": len(images)}
     if scores is None:
-        parameters = {k: v for k, v in parameters.items() if k not in ("samples", "judges")}
+        of_scores = ("samples", "judges", "score_at")
+        parameters = {k: v for k, v in parameters.items() if k not in of_scores}
     parts = parts_of_training(model.name, arguments.dataset)
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
     if scores is not None:
         parameters["extractors"] = scores.extractors
         notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
         parts += (*SCORING, *parts_of_features(scores.extractors))
-    curves = {term: history.curve(term) for term in _terms(history)}
     split = arguments.judge_on.replace("-", "_")
     experiment, run = (arguments.file_as or "train/").split("/")
     return new_record(
@@ -205,7 +215,7 @@ def _record(
         parameters=parameters,
         metrics={
             "images_per_second": round(history.images_per_second, 1),
-            **{f"final_{term}": values[-1] for term, values in curves.items()},
+            **{f"final_{term}": history.curve(term)[-1] for term in _terms(history)},
             f"{split}_reconstruction": error,
             **({} if scores is None else scores.metrics()),
         },

@@ -11,11 +11,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from eae_core.data import ImageSet
-from eae_core.evaluation.codes import decode_codes, reconstruct
 from eae_core.evaluation.extractors import FeatureExtractor, extract_features
 from eae_core.evaluation.fidelity import kernel_distance, precision_recall
 from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.using import decode_codes, reconstruct
 
 
 @dataclass(frozen=True)

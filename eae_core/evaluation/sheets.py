@@ -16,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from eae_core.data import ImageSet
-from eae_core.evaluation.codes import decode_codes, interpolate, reconstruct, sample_images
 from eae_core.evaluation.densities import Density
 from eae_core.files import replacing
 from eae_core.models import Autoencoder
+from eae_core.models.using import decode_codes, interpolate, reconstruct, sample_images
 
 COLUMNS = 10
 SAMPLE_ROWS = 2  # of each law

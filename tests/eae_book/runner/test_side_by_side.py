@@ -13,8 +13,9 @@ from eae_book.render.book import build_book
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
-from eae_book.runner.side_by_side import MOST, cores, usual_jobs
+from eae_book.runner.side_by_side import MOST, usual_jobs
 from eae_core.errors import CommandError
+from eae_core.hardware import usable_cores
 
 pytestmark = pytest.mark.slow
 
@@ -46,16 +47,17 @@ def test_two_chapters_run_at_the_same_time_and_are_found_again(checkout, monkeyp
     write_notebook(checkout.root, "02_second", code(MEET.format(here="b", there="a") + THREADS))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     told = []
-    refresh(checkout, jobs=2, progress=False, tell=told.append)
+    refresh(checkout, jobs=2, progress=False, report=told.append)
     assert [line.split()[:2] for line in told] == [["[1/2]", "02"], ["[2/2]", "01"]]
     assert not any("unchanged" in line for line in told)
-    for name, text in {"01_first": "first\n", "02_second": f"{max(1, cores() // 2)}\n"}.items():
+    threads = max(1, usable_cores() // 2)
+    for name, text in {"01_first": "first\n", "02_second": f"{threads}\n"}.items():
         notebook = read_notebook(checkout.root / "notebooks" / f"{name}.ipynb")
         assert notebook.cells[-1].outputs[0].text == text, "whichever ends first"
 
     first = run_folders(checkout)
     told.clear()
-    refresh(checkout, jobs=2, progress=False, tell=told.append)
+    refresh(checkout, jobs=2, progress=False, report=told.append)
     assert all("unchanged, ran before in" in line for line in told)
     assert run_folders(checkout) == first
 
@@ -65,7 +67,7 @@ def test_a_chapter_that_fails_is_named_and_the_other_is_kept(checkout):
     write_notebook(checkout.root, "02_second", code("print('two')"))
     told = []
     with pytest.raises(CommandError, match=r"^chapter 01 failed in cell \[3\]") as failed:
-        build_book(checkout, jobs=2, progress=False, tell=told.append)
+        build_book(checkout, jobs=2, progress=False, report=told.append)
     assert "ZeroDivisionError" in str(failed.value)
     assert sorted(line.split(": ")[1] == "failed" for line in told) == [False, True]
     assert any("02 The second" in line and "failed" not in line for line in told)
@@ -79,7 +81,7 @@ def test_a_chapter_that_was_changed_before_its_turn_is_not_taken_for_what_was_as
     write_notebook(checkout.root, "01_first", code(f"from pathlib import Path\n{change}"))
     write_notebook(checkout.root, "02_second", code("print('two')"))
     with pytest.raises(CommandError, match=r"^chapter 03 changed before its turn: run it again$"):
-        refresh(checkout, jobs=2, progress=False, tell=lambda line: None)
+        refresh(checkout, jobs=2, progress=False, report=lambda line: None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
@@ -115,5 +117,5 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
 
 
 def test_only_quick_chapters_run_side_by_side_unless_it_is_asked_for():
-    assert usual_jobs("quick") == min(MOST, cores())
+    assert usual_jobs("quick") == min(MOST, usable_cores())
     assert usual_jobs("cpu") == usual_jobs("paper") == 1

@@ -1,10 +1,40 @@
-"""One seed for a run, a stream of random numbers for each use of it."""
+"""Seeds: which are possible, and a stream of random numbers for each use of one."""
 
 from __future__ import annotations
+
+import operator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+SEEDS = 2**32  #: NumPy's older generators and scikit-learn take no more
+
+
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """The seed as an int; one rule everywhere, so that what runs here runs there.
+
+    Raises:
+        ValueError: no whole number from 0 to 2^32 - 1.
+
+    Example:
+        >>> check_seed(np.int64(7))
+        7
+        >>> check_seed(2**32)
+        Traceback (most recent call last):
+        ...
+        ValueError: seed must be a whole number from 0 to 4294967295 (2^32 - 1), got 4294967296
+    """
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEEDS:
+        raise ValueError(
+            f"{name} must be a whole number from 0 to {SEEDS - 1} (2^32 - 1), got {seed!r}"
+        )
+    return number
 
 
 def derived_seed(seed: int, stream: int) -> int:

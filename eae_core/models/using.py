@@ -6,16 +6,18 @@ model's device, returns results on the CPU in float32, and leaves the model in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
-from eae_core.data import ImageSet
-from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.normalization import standard_gaussian
+
+if TYPE_CHECKING:  # whose methods call these functions
+    from eae_core.data import IndexedSource
+    from eae_core.models.autoencoders import Autoencoder
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -33,19 +35,17 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[torch.device]:
 
 
 def _in_batches(
-    model: Autoencoder, function: Callable[[Tensor], Tensor], rows: Tensor, batch_size: int
+    model: Autoencoder, function: Callable[[Tensor], Tensor], parts: Iterable[Tensor]
 ) -> Tensor:
     with evaluation_mode(model) as device:
-        parts = [function(part.to(device)).float().cpu() for part in rows.split(batch_size)]
-    return torch.cat(parts)
+        return torch.cat([function(part.to(device)).float().cpu() for part in parts])
 
 
-def _taken(images: ImageSet, rows: Tensor) -> Tensor:
-    """Images at rows, on the device of rows, wherever the set lies."""
-    return images.batch(rows.to(images.images.device)).to(rows.device)
+def _batches(images: IndexedSource, batch_size: int) -> Iterator[Tensor]:
+    return (images.batch(rows) for rows in torch.arange(len(images)).split(batch_size))
 
 
-def encode_images(model: Autoencoder, images: ImageSet, *, batch_size: int = 500) -> Tensor:
+def encode_images(model: Autoencoder, images: IndexedSource, *, batch_size: int = 500) -> Tensor:
     """Codes z (n, d) of a data set, with the running moments of training.
 
     Example:
@@ -55,19 +55,14 @@ def encode_images(model: Autoencoder, images: ImageSet, *, batch_size: int = 500
         >>> encode_images(build_model("ae", digits.image_shape, 3, width=2), digits).shape
         torch.Size([10, 3])
     """
-    index = torch.arange(len(images), device=images.images.device)
-
-    def encoded(rows: Tensor) -> Tensor:
-        return model.encode(_taken(images, rows))
-
-    return _in_batches(model, encoded, index, batch_size)
+    return _in_batches(model, model.encode, _batches(images, batch_size))
 
 
 def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Tensor:
     """Images (n, c, h, w) in [0, 1] of codes z (n, d)."""
     if z.ndim != 2 or z.shape[1] != model.latent_dim:
         raise ValueError(f"codes must be n x {model.latent_dim}, got shape {tuple(z.shape)}")
-    return _in_batches(model, model.decode, z.float(), batch_size)
+    return _in_batches(model, model.decode, z.float().split(batch_size))
 
 
 def sample_images(model: Autoencoder, n: int, *, seed: int = 0) -> Tensor:
@@ -86,19 +81,19 @@ def sample_images(model: Autoencoder, n: int, *, seed: int = 0) -> Tensor:
 
 def reconstruct(model: Autoencoder, x: Tensor, *, batch_size: int = 500) -> Tensor:
     """Reconstructions (n, c, h, w) of images x in [0, 1]."""
-    return _in_batches(model, model, x, batch_size)
+    return _in_batches(model, model, x.split(batch_size))
 
 
-def reconstruction_error(model: Autoencoder, images: ImageSet, *, batch_size: int = 500) -> float:
+def reconstruction_error(
+    model: Autoencoder, images: IndexedSource, *, batch_size: int = 500
+) -> float:
     """Squared error summed over pixels and channels, averaged over the data set."""
 
-    def errors(rows: Tensor) -> Tensor:
-        x = _taken(images, rows)
+    def errors(x: Tensor) -> Tensor:
         squares: Tensor = (x - model(x)).square()
         return squares.flatten(1).sum(1)
 
-    index = torch.arange(len(images), device=images.images.device)
-    return float(_in_batches(model, errors, index, batch_size).double().mean())
+    return float(_in_batches(model, errors, _batches(images, batch_size)).double().mean())
 
 
 def interpolate(
@@ -131,8 +126,7 @@ def interpolate(
         raise ValueError(f"a path has at least its two ends, got steps = {steps}")
     if path not in ("spherical", "linear"):
         raise ValueError(f"path must be 'spherical' or 'linear', got {path!r}")
-    z0 = _in_batches(model, model.encode, start, 500)
-    z1 = _in_batches(model, model.encode, end, 500)
+    z0, z1 = (_in_batches(model, model.encode, x.split(500)) for x in (start, end))
     mix = spherical_path if path == "spherical" else linear_path
     codes = mix(z0, z1, torch.linspace(0, 1, steps))  # (n, steps, d)
     images: Tensor = decode_codes(model, codes.flatten(0, 1)).unflatten(0, (len(z0), steps))

@@ -13,7 +13,7 @@ from eae_core.evaluation import (
     reconstruction_error,
     sample_images,
 )
-from eae_core.evaluation.codes import linear_path, spherical_path
+from eae_core.models.using import linear_path, spherical_path
 
 
 @pytest.fixture
