@@ -40,7 +40,7 @@ def page(tmp_path):
     project = Project(tmp_path)
     record = new_record("demo", "a", parameters={}, metrics={"error": 1.0})
     write_record(record, project.results)
-    refresh(project, progress=False, tell=lambda line: None)
+    refresh(project, progress=False, report=lambda line: None)
     return project, record
 
 
