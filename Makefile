@@ -46,7 +46,7 @@ refresh: setup  ## Run every chapter at its written size and renew the committed
 	$(RUN) eae_book refresh
 
 bench: setup  ## Measure speed beside other implementations; renews data/results/benchmarks
-	for name in engines entropy training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+	for name in engines entropy regularizers training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
 
 gpu: MINUTES ?= 9
 gpu: setup  ## Use a GPU for MINUTES (9): benchmarks, then the papers' cells; again to go on

@@ -14,6 +14,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -76,7 +77,7 @@ def measure(arguments: argparse.Namespace, device: torch.device) -> dict[str, fl
         found["all points, peak bytes"] = float(peak_memory_bytes(device))
     often = 40 * repeats
     for name, validate in (("with checks", True), ("without checks", False)):
-        value = seconds(lambda check=validate: step(few, validate=check), device, often)
+        value = seconds(partial(step, few, validate=validate), device, often)
         found[f"a batch {name}, ms"] = 1000 * value
     if device.type == "cuda":
         replay, captured = graph_of(few)

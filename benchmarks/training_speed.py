@@ -5,7 +5,8 @@
 The fit loop in each of its settings, beside the matrix product. Each setting has a process
 of its own, and they take turns, so that whatever else the machine does hits all. On a CPU one step
 is taken apart too, and on one thread the clock is the processor's, which other programs do not
-move. How the loop compares with those of others is the question of ``training_loop.py``.
+move. Where pythae is installed, its trainer takes a turn, with its own autoencoder around the same
+networks; other loops stand in ``training_loop.py``.
 """
 
 import argparse
@@ -14,12 +15,14 @@ import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
+from training_loop import pythae_loop
 
 from eae_book.records import write_record
 from eae_core.data import ImageSet, load_images
@@ -42,6 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "batch_size": 200,
     },
 }
+PEER = "pythae"
 #: part of a step to what torch calls its operations
 PARTS = {
     "convolutions, backward": ("convolution_backward",),
@@ -62,14 +66,18 @@ def fresh(args: argparse.Namespace, images: ImageSet) -> Autoencoder:
 
 def measure_setting(args: argparse.Namespace, name: str) -> float:
     """Images per second of one epoch of the fit loop in a setting."""
-    changes = dict(SETTINGS[name])
     images = load_images(args.dataset, limit=args.images)
-    if not changes.pop("keep_memory", True):
-        training_run.freed_memory_kept = nullcontext  # type: ignore[assignment]
-    values = {"batch_size": args.batch_size, "device": args.device, **changes}
-    options = TrainOptions(epochs=1, progress=False, **values)
     clock = time.process_time if on_one_thread(args.device) else time.perf_counter
     started = clock()
+    if name == PEER:
+        device = resolve_device(args.device)
+        pythae_loop(fresh(args, images), images, args.batch_size, device)
+        return len(images) // args.batch_size * args.batch_size / (clock() - started)
+    changes = dict(SETTINGS[name])
+    if not changes.pop("keep_memory", True):
+        setattr(training_run, "freed_memory_kept", nullcontext)  # noqa: B010
+    values = {"batch_size": args.batch_size, "device": args.device, **changes}
+    options = TrainOptions(epochs=1, progress=False, **values)
     fit(fresh(args, images), images, options)
     return len(images) // options.batch_size * options.batch_size / (clock() - started)
 
@@ -99,7 +107,7 @@ def operations_per_image(args: argparse.Namespace, images: ImageSet) -> float:
     x = images.batch(slice(0, args.batch_size))
     with FlopCounterMode(display=False) as counter:
         fresh(args, images).loss(x)["loss"].backward()
-    return 1e-9 * counter.get_total_flops() / len(x)
+    return float(1e-9 * counter.get_total_flops() / len(x))
 
 
 def parts_of_a_step(args: argparse.Namespace, images: ImageSet) -> dict[str, float]:
@@ -122,6 +130,7 @@ def compare_settings(args: argparse.Namespace) -> dict[str, list[float]]:
     """Images per second in each setting, measured in turns; the first round warms up."""
     context = multiprocessing.get_context("spawn")
     names = [name for name in SETTINGS if args.compiled or "compiled" not in name]
+    names += [PEER] if find_spec(PEER) else []
     pools = {name: ProcessPoolExecutor(1, mp_context=context) for name in names}
     speeds: dict[str, list[float]] = {name: [] for name in names}
     try:
@@ -159,7 +168,7 @@ def main(words: list[str] | None = None) -> None:
     )
     add = parser.add_argument
     add("--dataset", default="digits")
-    add("--model", default="eae")
+    add("--model", default="ae")
     add("--images", type=int, default=1000)
     add("--width", type=int, default=16, help="channels of the first convolution")
     add("--latent-dim", type=int, default=16)

@@ -20,8 +20,9 @@ CORE = [
 ]
 BOOK = [
     ("checks", "plotting", "provenance", "published", "standins", "studies", "gans"),
-    ("revisions", "runner"),
+    ("revisions",),
     ("records",),
+    ("runner",),
     ("sheets", "render"),
     ("cli",),
     ("__init__", "__main__"),

@@ -1,38 +1,18 @@
 """The command for a GPU, at toy size on a CPU: time runs out, and elsewhere it goes on."""
 
-import importlib.util
 import os
 import signal
-import sys
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
+import gpu
 import numpy as np
+import packing
 import pytest
 
 from eae_book.records import load_records
 from eae_core.training.checkpoints import read_checkpoint
-
-WORKFLOW = Path(__file__).resolve().parents[1] / "workflow"
-
-
-def script(name):
-    """A script of the workflow; those that it imports lie beside it."""
-    sys.path.insert(0, str(WORKFLOW))
-    try:
-        spec = importlib.util.spec_from_file_location(name, WORKFLOW / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(WORKFLOW))
-    return module
-
-
-gpu = script("gpu")
-packing = script("packing")
 
 EPOCHS = 60
 MATRIX = f"""

@@ -88,6 +88,25 @@ def test_an_option_that_a_variant_turns_off_is_named_in_the_command(tmp_path):
     assert (free.option_spectral_norm, free.channels_last) == (False, False)
 
 
+def test_a_models_own_variants_stand_for_those_of_the_profile(tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_text(
+        "models: [ae, eae]\n"
+        "profiles:\n"
+        "  p:\n"
+        "    seeds: [0]\n"
+        "    defaults: {epochs: 5}\n"
+        "    datasets: {mnist: {}}\n"
+        "    by_model: {eae: {k: 2, variants: {w0: {entropy-weight: 0}, w1: {}}}}\n"
+    )
+    words = {cell.run: dict(cell.words) for cell in matrix.load_cells("p", path=path)}
+    assert words == {
+        "mnist-ae-seed0": {"epochs": 5},
+        "mnist-eae-w0-seed0": {"epochs": 5, "k": 2, "entropy-weight": 0},
+        "mnist-eae-w1-seed0": {"epochs": 5, "k": 2},
+    }
+
+
 def test_the_scans_of_three_models_span_the_same_factors_around_published_weights():
     name = {"eae": "entropy_weight", "vae": "beta", "wae": "mmd_weight"}
     for model, profile in {"eae": "scan", "vae": "scan-vae", "wae": "scan-wae"}.items():

@@ -23,6 +23,8 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (*_training(parameters), *SCORING, *features)
     if experiment == "decoder-lens":
         return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
+    if experiment == "long-trial":
+        return _training(parameters)
     if experiment.startswith("models-"):
         return (*_training(parameters), *SCORING, *features)
     if experiment in ("eae-mnist", "eae-celeba"):

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from eae_book.render.book import Report, committed_record, notebook_text, run_all
 from eae_book.render.cleaning import clean
-from eae_book.render.freshness import PAGE, page_of
 from eae_book.render.runs_page import CHAPTERS
 from eae_book.runner.chapter import KEY, NEEDED, Run, plan, read_notebook
 from eae_book.runner.manifest import load_manifest
@@ -45,6 +44,7 @@ def refresh(
         CommandError: A chapter failed; no notebook was changed.
     """
     require(NEEDED, extra="book")
+    from eae_book.render.freshness import PAGE, page_of  # torch is imported late
     from eae_core.records import read_record, write_record
 
     manifest = load_manifest(project.manifest)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from eae_book.runner.manifest import Chapter
 from eae_core.cli.tables import spell_bytes, spell_seconds
 from eae_core.errors import printable
-from eae_core.records import Record
+
+if TYPE_CHECKING:
+    from eae_core.records import Record
 
 CHAPTERS = "chapters"
 """The experiment under which runs of chapters are recorded."""

@@ -23,15 +23,11 @@ class _StrictLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuse an alias inside what an alias can stand for: ten such lines hold 10^10 items."""
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             if self.anchored:
-                raise yaml.composer.ComposerError(
-                    None,
-                    None,
-                    f"the alias *{event.anchor} stands inside an anchor",
-                    event.start_mark,
-                )
+                problem = f"the alias *{event.anchor} stands inside an anchor"
+                raise yaml.MarkedYAMLError(f"{problem}\n{event.start_mark}")
             return super().compose_node(parent, index)
         anchors = int(bool(event.anchor))
         self.anchored += anchors

@@ -32,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the verb that these words choose; errors become one line and an exit status."""
     prepare_streams()
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit:  # after the help, or words that it explains
+        if not _flushed():
+            raise SystemExit(FAILED) from None
+        raise
     module, function = arguments.call.split(":")
     try:
         # Each verb imports what it needs, so that --help need not wait for torch.
@@ -77,11 +82,18 @@ def _ended(text: str, status: int) -> int:
         start = "\n" if status == INTERRUPTED and sys.stderr.isatty() else ""
         if text:
             print(f"{start}{printable(text)}", file=sys.stderr, flush=True)
+    _flushed()
+    return status
+
+
+def _flushed() -> bool:
+    """Whether all that was printed could be written."""
     try:
         sys.stdout.flush()
     except OSError:  # full, or its reader has gone: keep Python from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
+        return False
+    return True
 
 
 def main_script() -> None:

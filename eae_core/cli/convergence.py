@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eae_core.data import ImageSet
-    from eae_core.models import Autoencoder
+    from eae_core.cli.train import Plan
 
 BETWEEN = "scores.json"  # in the folder of a run: scores of epochs before the last
 
@@ -22,10 +21,9 @@ def scored_epochs(arguments: argparse.Namespace) -> list[int]:
 
 
 def score_between(
-    arguments: argparse.Namespace, model: Autoencoder, train: ImageSet, test: ImageSet, folder: Path
+    arguments: argparse.Namespace, plan: Plan, folder: Path
 ) -> Callable[[int], None] | None:
     """What scores the model after the epochs of --score-at; they stay in the folder, one by one."""
-    from eae_core.cli.scoring import extractors_of
     from eae_core.evaluation import convergence_scores
     from eae_core.files import replacing
     from eae_core.hardware import resolve_device
@@ -34,14 +32,14 @@ def score_between(
         return None
     due = scored_epochs(arguments)[:-1]  # the last one is scored in full
     device = resolve_device(arguments.device)
-    train, test = train.to(device), test.to(device)
+    train, test = plan.images.to(device), plan.judged.to(device)
 
     def score_epoch(epoch: int) -> None:
         known = read_between(folder)
         if epoch not in due or epoch in known:
             return
-        judge = extractors_of(arguments, train)[0]
-        known[epoch] = convergence_scores(model, train, test, judge, samples=arguments.samples)
+        network, count = plan.networks[0], arguments.samples
+        known[epoch] = convergence_scores(plan.model, train, test, network, samples=count)
         with replacing(folder / BETWEEN) as temporary:
             temporary.write_text(json.dumps(known), encoding="utf-8")
 

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from eae_core.data.accept import IndexedSource, Source, Stream, as_source
     from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info, register_dataset
     from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
-    from eae_core.data.mapped import MappedSet
+    from eae_core.data.mapped import Images, MappedSet
     from eae_core.data.own import load_array, load_folder, open_data
     from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
 
@@ -15,7 +15,7 @@ _HOMES = {
     "accept": ("IndexedSource", "Source", "Stream", "as_source"),
     "catalogue": ("DATASETS", "DatasetInfo", "dataset_info", "register_dataset"),
     "images": ("ImageSet", "data_root", "load_images", "prepare", "seal", "verify"),
-    "mapped": ("MappedSet",),
+    "mapped": ("Images", "MappedSet"),
     "own": ("load_array", "load_folder", "open_data"),
     "prepared": ("DataCorruptedError", "DataUnavailableError"),
 }
@@ -25,6 +25,7 @@ __all__ = [
     "DataUnavailableError",
     "DatasetInfo",
     "ImageSet",
+    "Images",
     "IndexedSource",
     "MappedSet",
     "Source",

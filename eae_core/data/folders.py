@@ -53,7 +53,12 @@ class DecodedFolder:
 
 
 def decoded_folder(
-    folder: Path, size: tuple[int, int], root: Path, *, progress: bool = False
+    folder: Path,
+    size: tuple[int, int],
+    root: Path,
+    *,
+    channels: int | None = None,
+    progress: bool = False,
 ) -> DecodedFolder:
     """The pictures of a folder, from ``root / "own"`` if they were decoded before.
 
@@ -70,9 +75,9 @@ def decoded_folder(
             "files of other kinds"
         )
     label = short_name(folder.resolve().name)
-    place = root / "own" / f"{label}-{_key(folder, names, size)[:16]}"
+    place = root / "own" / f"{label}-{_key(folder, names, size, channels)[:16]}"
     if not prepared.is_prepared(place):
-        _decode(folder, names, size, place, progress=progress)
+        _decode(folder, names, size, channels, place, progress=progress)
     checksum = prepared.verify_folder(place, trust_stamp=True)["images"]
     broken = json.loads((place / prepared.META).read_text(encoding="utf-8"))["broken"]
     rows = np.array([row for row, name in enumerate(names) if name not in broken], np.int64)
@@ -91,8 +96,8 @@ def short_name(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._") or "own-data"
 
 
-def _key(folder: Path, names: list[str], size: tuple[int, int]) -> str:
-    digest = hashlib.sha256(f"{size} {pictures.REVISION}".encode())
+def _key(folder: Path, names: list[str], size: tuple[int, int], channels: int | None) -> str:
+    digest = hashlib.sha256(f"{size} {channels} {pictures.REVISION}".encode())
     for name in names:
         status = (folder / name).stat()
         entry = f"{name}\0{status.st_size} {status.st_mtime_ns}\n"
@@ -101,14 +106,20 @@ def _key(folder: Path, names: list[str], size: tuple[int, int]) -> str:
 
 
 def _decode(
-    folder: Path, names: list[str], size: tuple[int, int], place: Path, *, progress: bool
+    folder: Path,
+    names: list[str],
+    size: tuple[int, int],
+    channels: int | None,
+    place: Path,
+    *,
+    progress: bool,
 ) -> None:
     """Write images.npy, with zeros in place of broken files, and meta.json."""
     broken: dict[str, str] = {}
 
     def pixels(name: str) -> NDArray[np.uint8] | None:
         try:
-            return pictures.read_picture(folder / name, size, channels)
+            return pictures.read_picture(folder / name, size, depth)
         except pictures.PictureError as error:
             broken[name] = str(error)
             return None
@@ -119,8 +130,9 @@ def _decode(
         tqdm(total=len(names), desc=f"reading {folder.name}", disable=not progress) as bar,
         ThreadPoolExecutor() as pool,
     ):
-        channels = 1 if all(pictures.is_grey(folder / name) for name in names) else 3
-        shape = (len(names), *size, channels)
+        grey = channels is None and all(pictures.is_grey(folder / name) for name in names)
+        depth = channels or (1 if grey else 3)
+        shape = (len(names), *size, depth)
         array = np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, shape)
         for start in range(0, len(names), _AT_ONCE):
             found = pool.map(pixels, names[start : start + _AT_ONCE])

@@ -100,6 +100,16 @@ class ImageSet:
             checksum = fingerprint(images, labels)
         return dataclasses.replace(self, images=images, labels=labels, checksum=checksum)
 
+    def rows_at(self, rows: slice) -> "ImageSet":
+        """Some of the images, under the checksum of all."""
+        labels = None if self.labels is None else self.labels[rows]
+        return dataclasses.replace(self, images=self.images[rows], labels=labels)
+
+    @property
+    def content(self) -> str:
+        """A checksum of the images as they are, without labels."""
+        return fingerprint(self.images, None)
+
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same set on another device."""
         labels = None if self.labels is None else self.labels.to(device)

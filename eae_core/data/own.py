@@ -6,7 +6,6 @@ What fits the memory is loaded; what does not is memory-mapped, see
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from eae_core.data.catalogue import DATASETS, SPLITS, dataset_info
 from eae_core.data.folders import decoded_folder, short_name
 from eae_core.data.images import ImageSet, check_limit, data_root, load_images
-from eae_core.data.mapped import MappedSet
+from eae_core.data.mapped import Images, MappedSet
 from eae_core.data.prepared import remembered_sha256
 from eae_core.data.values import as_values
 
@@ -39,7 +38,7 @@ class DataSource(Protocol):
     def notes(self) -> list[str]:
         """What a user should know, a sentence each."""
 
-    def images(self, split: str = "train", limit: int | None = None) -> ImageSet | MappedSet:
+    def images(self, split: str = "train", limit: int | None = None) -> Images:
         """A split, or its first images."""
 
 
@@ -67,7 +66,7 @@ class OwnData:
     notes: list[str]
     files: list[str] = field(default_factory=list, repr=False)  # of the rows of "all", if any
 
-    def images(self, split: str = "train", limit: int | None = None) -> ImageSet | MappedSet:
+    def images(self, split: str = "train", limit: int | None = None) -> Images:
         """A split in a random order that never changes, or its first images; "all" in file order.
 
         Raises:
@@ -79,8 +78,7 @@ class OwnData:
         rows = rows[: check_limit(limit, len(rows), f"{self.name} {split}")]
         width = 1 if self.array.dtype == np.uint8 and self.array.ndim > 2 else 4
         if len(rows) * self.array[0].size * width > RESIDENT_MOST:
-            known = hashlib.sha256(rows.tobytes() + self.checksum.encode()).hexdigest()
-            return MappedSet(self.name, split, self.array, rows, known)
+            return MappedSet(self.name, split, self.array, rows, self.checksum)
         return ImageSet(self.name, split, as_values(self.array[rows]).contiguous())
 
 
@@ -89,6 +87,7 @@ def open_data(
     *,
     size: tuple[int, int] | None = None,
     test_fraction: float = 0.1,
+    channels: int | None = None,
     root: Path | None = None,
     progress: bool = False,
 ) -> NamedData | OwnData:
@@ -100,6 +99,7 @@ def open_data(
         test_fraction: of own data, the share that no training sees. Which images it is follows from
             their number alone. A folder that has folders ``train`` and ``test`` (or ``val``) keeps
             that split.
+        channels: 1 or 3 of the images of a folder; by default 1 if all are grey, else 3.
         root: the data folder; by default :func:`~eae_core.data.data_root`.
         progress: a bar on stderr while pictures are decoded.
 
@@ -121,7 +121,14 @@ def open_data(
     if path.is_dir():
         if size is None:
             raise ValueError(f"the pictures of {where} need one size: say which, such as 64")
-        return open_folder(path, size, test_fraction=test_fraction, root=root, progress=progress)
+        return open_folder(
+            path,
+            size,
+            test_fraction=test_fraction,
+            channels=channels,
+            root=root,
+            progress=progress,
+        )
     if size is not None:
         raise ValueError(f"the images of {where} have a size: leave it out")
     return open_array(path, test_fraction=test_fraction)
@@ -129,7 +136,7 @@ def open_data(
 
 def load_folder(
     folder: str | Path, size: int | tuple[int, int], split: str = "train", **options: Any
-) -> ImageSet | MappedSet:
+) -> Images:
     """The pictures of a folder and of those below it (PNG, JPEG, WebP, BMP, TIFF), as one split.
 
     They are turned upright, cut about their centres and resized; grey if all are grey. Files that
@@ -161,7 +168,7 @@ def load_folder(
     return data.images(split)
 
 
-def load_array(path: str | Path, split: str = "train", **options: Any) -> ImageSet | MappedSet:
+def load_array(path: str | Path, split: str = "train", **options: Any) -> Images:
     """Images or a table from a file of NumPy's, as one split; larger than the memory, if .npy.
 
     Args:
@@ -188,11 +195,12 @@ def open_folder(
     size: tuple[int, int],
     *,
     test_fraction: float = 0.1,
+    channels: int | None = None,
     root: Path | None = None,
     progress: bool = False,
 ) -> OwnData:
     """The pictures of a folder, decoded if they were not yet; see :func:`load_folder`."""
-    found = decoded_folder(folder, size, root or data_root(), progress=progress)
+    found = decoded_folder(folder, size, root or data_root(), channels=channels, progress=progress)
     parts = [name.split("/")[0].lower() for name in found.names]
     given = "train" in parts and not {*parts}.isdisjoint(TEST_NAMES)
     known = {"train": "train", **dict.fromkeys(TEST_NAMES, "test")}

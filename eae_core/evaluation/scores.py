@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_core.data import ImageSet
+from eae_core.data import Images
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
@@ -65,8 +65,8 @@ class Scores:
 
 def score_model(
     model: Autoencoder,
-    train: ImageSet,
-    test: ImageSet,
+    train: Images,
+    test: Images,
     *,
     extractors: Sequence[FeatureExtractor],
     densities: Sequence[str] = tuple(DENSITIES),
@@ -152,8 +152,8 @@ def score_model(
 
 def convergence_scores(
     model: Autoencoder,
-    train: ImageSet,
-    test: ImageSet,
+    train: Images,
+    test: Images,
     extractor: FeatureExtractor,
     *,
     densities: Sequence[str] = ("standard", "mixture"),
@@ -182,7 +182,7 @@ def convergence_scores(
     return {name: value for name, value in values.items() if isfinite(value)}
 
 
-def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) -> None:
+def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
     if min(whole("samples", samples), len(train), len(test)) < _FEWEST:
         raise ValueError(
             f"scores need at least {_FEWEST} samples, training images and test images, got "
@@ -197,7 +197,7 @@ def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) ->
             )
 
 
-def _codes(model: Autoencoder, images: ImageSet, batch_size: int) -> Tensor:
+def _codes(model: Autoencoder, images: Images, batch_size: int) -> Tensor:
     codes = encode_images(model, images, batch_size=batch_size)
     if bad := int((~codes.isfinite()).any(1).sum()):
         raise ValueError(

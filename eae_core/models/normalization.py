@@ -102,7 +102,8 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
             )
         with torch.autocast(z.device.type, enabled=False):
             normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
-        return normalized[start : start + len(z)]
+        # Without the slice where all rows are its own: an export would fix their number.
+        return normalized if rows is z else normalized[start : start + len(z)]
 
     def _normalize(self, rows: Tensor) -> Tensor:
         """Batch normalisation with moments in the dtype of the rows, whatever that of the buffers.

@@ -41,12 +41,18 @@ def _in_batches(
         return torch.cat([function(part.to(device)).float().cpu() for part in parts])
 
 
-def _batches(images: IndexedSource, batch_size: int) -> Iterator[Tensor]:
-    return (images.batch(rows) for rows in torch.arange(len(images)).split(batch_size))
+def _batches(images: IndexedSource, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+    return (images.batch(part) for part in rows.split(batch_size))
 
 
-def encode_images(model: Autoencoder, images: IndexedSource, *, batch_size: int = 500) -> Tensor:
-    """Codes z (n, d) of a data set, with the running moments of training.
+def encode_images(
+    model: Autoencoder,
+    images: IndexedSource,
+    *,
+    rows: Tensor | None = None,
+    batch_size: int = 500,
+) -> Tensor:
+    """Codes z (n, d) of a data set, or of some of its rows, with the running moments of training.
 
     Example:
         >>> from eae_core.data import load_images
@@ -55,7 +61,8 @@ def encode_images(model: Autoencoder, images: IndexedSource, *, batch_size: int 
         >>> encode_images(build_model("ae", digits.image_shape, 3, width=2), digits).shape
         torch.Size([10, 3])
     """
-    return _in_batches(model, model.encode, _batches(images, batch_size))
+    rows = torch.arange(len(images)) if rows is None else rows
+    return _in_batches(model, model.encode, _batches(images, rows, batch_size))
 
 
 def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Tensor:
@@ -93,7 +100,8 @@ def reconstruction_error(
         squares: Tensor = (x - model(x)).square()
         return squares.flatten(1).sum(1)
 
-    return float(_in_batches(model, errors, _batches(images, batch_size)).double().mean())
+    rows = torch.arange(len(images))
+    return float(_in_batches(model, errors, _batches(images, rows, batch_size)).double().mean())
 
 
 def interpolate(

@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_mapped_and_the_same(tmp_path, root, monkeypatch):
     values[7, 0, 0] = 0.5
     np.save(tmp_path / "x.npy", values)
     assert load_array(tmp_path / "x.npy").checksum != again.checksum
-    assert load_array(tmp_path / "x.npy", "test").checksum != again.checksum
+    assert load_array(tmp_path / "x.npy", "test").content != load_array(tmp_path / "x.npy").content
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])

@@ -1,6 +1,9 @@
 """What the environment gives: streams, signals, names; one sentence each and no traceback."""
 
+import errno
+import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +15,6 @@ import eae_core.cli
 from eae_book.cli import main
 from eae_book.runner.project import Project, find_project
 from eae_core.errors import UsageError, printable
-
-PROGRAM = f"{sys.executable} -m eae_book"
 
 
 @pytest.fixture
@@ -63,8 +64,6 @@ def test_what_ends_a_command_is_one_line(verb, error, status, line):
 
 
 def test_an_import_that_ctrl_c_broke_is_not_taken_for_an_error(verb):
-    import signal
-
     def interrupted(_arguments):
         try:
             signal.raise_signal(signal.SIGINT)
@@ -74,26 +73,45 @@ def test_an_import_that_ctrl_c_broke_is_not_taken_for_an_error(verb):
     assert verb(interrupted) == (130, "", "stopped\n")
 
 
-def shell(command, root):
-    words = command.format(program=PROGRAM, root=root)
-    return subprocess.run(["bash", "-c", words], capture_output=True, text=True, check=False)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="a shell, and /dev/full")
 @pytest.mark.parametrize(
-    ("command", "status", "err"),
+    ("words", "status", "lines"),
     [
-        ("{program} runs --root {root} >&-", 0, ""),
-        ("{program} runs --root {root} > /dev/full", 1, "error: No space left on device\n"),
-        ("{program} run 9 --root {root} 2>&- <&-", 2, ""),
-        ("LC_ALL=C PYTHONUTF8=0 PYTHONIOENCODING=ascii {program} runs --root {root}", 0, ""),
+        ("--help >&-", 0, 0),
+        ("run 9 --root nowhere >&- <&-", 2, 1),
+        ("run 9 --root nowhere 2>&-", 2, 0),
+        ("run 9 --root nowhere 2> /dev/full", 2, 0),
     ],
 )
-def test_streams_that_are_closed_full_or_of_few_letters(checkout, command, status, err):
-    record = checkout.results / "demo" / "é.json"
-    record.parent.mkdir(parents=True)
-    result = shell(command, checkout.root)
-    assert (result.returncode, result.stderr) == (status, err)
+def test_streams_that_are_closed_or_full(words, status, lines):
+    command = ["bash", "-c", f"{sys.executable} -m eae_book {words}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr.count("\n")) == (status, lines), result.stderr
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.fileno = lambda: number
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_results_that_cannot_be_written_are_a_failure(verb, monkeypatch, tmp_path):
+    with (tmp_path / "out").open("w") as file:
+        monkeypatch.setattr(sys, "stdout", Full(file.fileno()))
+        status, *_ = verb(lambda _: print("result") or 0)
+    assert status == 1
+
+
+def test_letters_that_a_terminal_lacks_are_spelled_out(verb, monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert verb(lambda _: print("d → ∞ \udcff") or 0)[0] == 0
+    assert stream.buffer.getvalue() == rb"d \u2192 \u221e \udcff" + os.linesep.encode()
 
 
 def test_names_that_no_file_can_have(checkout, capsys):
