@@ -54,11 +54,7 @@ def main(words: list[str] | None = None) -> int:
 
 def work(arguments: argparse.Namespace) -> int:
     """The sizes one after the other; the status of the script."""
-    sizes = [
-        Size(n, d, arguments.least, max(arguments.least, arguments.points // n))
-        for n in arguments.sizes
-        for d in arguments.dims
-    ]
+    sizes = [Size(n, d, *batches(n, arguments)) for n in arguments.sizes for d in arguments.dims]
     todo = [
         size
         for size in sizes
@@ -68,13 +64,19 @@ def work(arguments: argparse.Namespace) -> int:
     return one_by_one(todo, lambda size: record(size, arguments), dry_run=arguments.dry_run)
 
 
+def batches(n: int, arguments: argparse.Namespace) -> tuple[int, int]:
+    """For every term, and at most where a sign is open: fewer of larger ones, which cost more."""
+    least = max(arguments.least, arguments.points // (6 * n))
+    return least, max(least, arguments.points // n)
+
+
 def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line as a namespace."""
     parser = script_parser("measure_preference", __doc__)
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=[100, 512], help="n, default: 100 512")
     add("--dims", type=int, nargs="+", default=[16, 64, 128], help="d, default: 16 64 128")
-    add("--least", type=int, default=100, help="batches for every term, default: 100")
+    add("--least", type=int, default=50, help="batches for every term at least, default: 50")
     add("--points", type=int, default=60_000, help="in all batches at most, default: 60000")
     add("--dry-run", action="store_true", help="only say what there is to do")
     add("--note", default="", help="kept in the records")

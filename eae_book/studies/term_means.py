@@ -19,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special, stats
 
+from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Shape = Literal["gaussian", "sphere"]
 
@@ -282,3 +284,17 @@ def first_true(holds: Callable[[int], bool], low: int, high: int) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)
     return high
+
+
+def knn_turning_point(d: int, *, most: int = 10**15) -> int:
+    """The least n at which the nearest-neighbour entropy prefers a Gaussian to the sphere.
+
+    Without batch normalisation; ``most`` if it is no less, as from about d = 40 on.
+
+    Example:
+        >>> knn_turning_point(8)
+        131
+    """
+    return first_true(
+        lambda n: expected_sphere_estimate(d, n) < expected_gaussian_estimate(d, n), 2, most
+    )

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from eae_core.constraints.normalization import CodeBatchNorm, standard_gaussian
 from eae_core.entropy.distributions import Law
 from eae_core.models import using
-from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint, check_constraint
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
 from eae_core.regularizers import build_regularizer, radial_loss
@@ -174,6 +175,12 @@ class EAE(Autoencoder):
 
     def entropy(self, z: Tensor) -> Tensor:
         """Estimated entropy in nats of codes z (n, d), or of their linear map, with gradient."""
+        if not isinstance(self.code_norm, CodeConstraint):
+            raise TypeError(
+                f"the layer of the code is a {type(self.code_norm).__name__} now: "
+                "convert_sync_batchnorm has replaced it. Convert the encoder and the decoder "
+                "alone, and let the code's own layer see all ranks: model.code_norm.group = 'world'"
+            )
         k, kind = self.options.k, self.options.entropy_map
         if kind == "identity":
             return self.code_norm.entropy(z, k, coordinates=self.options.coordinates)

@@ -1,5 +1,6 @@
 """Exact means of terms, against simulated batches and against arbitrary precision."""
 
+import itertools
 import math
 
 import mpmath
@@ -151,3 +152,20 @@ def test_dimensions_that_are_not_known():
         m.mean_sliced_wasserstein("sphere", 2, 10)
     with pytest.raises(ValueError, match="up to 1000 dimensions"):
         m.turning_point(m.sigreg_frequencies(10), 1001)
+
+
+def test_the_entropy_needs_exponentially_many_points():
+    turns = [m.knn_turning_point(d) for d in (4, 8, 12, 16)]
+    assert turns[0] < 10
+    ratios = [b / a for a, b in itertools.pairwise(turns)]
+    assert all(ratio > 15 for ratio in ratios)
+    assert m.knn_turning_point(64, most=10**9) == 10**9
+
+
+def test_the_least_number_is_the_least():
+    n = m.sliced_wasserstein_turning_point(8)
+    gaps = [
+        m.mean_sliced_wasserstein("sphere", 8, k) - m.mean_sliced_wasserstein("gaussian", 8, k)
+        for k in (n - 1, n)
+    ]
+    assert gaps[0] <= 0 < gaps[1]

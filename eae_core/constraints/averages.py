@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+import scipy
 import torch
-from scipy import stats
 from torch import Tensor, nn
 
+from eae_core.constraints.base import ConstraintLayer
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import exponential, laplace
-from eae_core.models.layers import ConstraintLayer
 
 
 class _BatchAverage(ConstraintLayer):
@@ -104,8 +104,8 @@ class CodeL1Norm(_BatchAverage):
         return laplace(self.latent_dim)
 
     @property
-    def marginal(self) -> stats.rv_continuous:
-        return stats.laplace()
+    def marginal(self) -> scipy.stats.rv_continuous:
+        return scipy.stats.laplace()
 
 
 class CodeUnitMean(_BatchAverage):
@@ -155,5 +155,5 @@ class CodeUnitMean(_BatchAverage):
         return exponential(self.latent_dim)
 
     @property
-    def marginal(self) -> stats.rv_continuous:
-        return stats.expon()
+    def marginal(self) -> scipy.stats.rv_continuous:
+        return scipy.stats.expon()

@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import difflib
 
-from eae_core.models.averages import CodeL1Norm, CodeUnitMean
-from eae_core.models.layers import CodeConstraint, ConstraintLayer
-from eae_core.models.normalization import CodeBatchNorm
-from eae_core.models.supports import CodeBox, CodeSphere
+from eae_core.constraints.averages import CodeL1Norm, CodeUnitMean
+from eae_core.constraints.base import CodeConstraint, ConstraintLayer
+from eae_core.constraints.normalization import CodeBatchNorm
+from eae_core.constraints.supports import CodeBox, CodeSphere
 
 CONSTRAINTS: dict[str, type[CodeBatchNorm] | type[ConstraintLayer]] = {
     kind.name: kind for kind in (CodeBatchNorm, CodeL1Norm, CodeUnitMean, CodeBox, CodeSphere)
