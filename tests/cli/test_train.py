@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, fields
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -33,10 +34,12 @@ def test_training_leaves_a_record_a_model_and_samples(said, tmp_path):
     assert status == 0
     assert "epoch 1: loss " in out
     assert {path.name for path in folder.iterdir()} == {
+        "codes.npy",
         "model.safetensors",
         "record.json",
         "samples.png",
     }
+    assert np.load(folder / "codes.npy").shape == (60, 3)
     record = read_record(folder / "record.json")
     assert record.parameters["options"] == asdict(EAEOptions(entropy_weight=1.0, k=2))
     assert record.parameters["images"] == 60
