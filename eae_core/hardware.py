@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+# What glibc's mallopt calls its settings, and where its own adjustment of them ends.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_USUAL = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
@@ -91,3 +98,30 @@ def peak_memory_bytes(device: torch.device) -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes, Linux KiB
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Within the block memory that tensors on the CPU give back stays with this process.
+
+    Otherwise the pages of each large tensor go back to the system and come anew, filled with zeros,
+    in the next step: a fifth of a training step. No number changes, nor the peak of memory. Only
+    glibc can do it (Linux); elsewhere nothing happens.
+
+    Example:
+        >>> with freed_memory_kept():
+        ...     torch.ones(3).sum()
+        tensor(3.)
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    libc.mallopt(_MMAP_MAX, 0)
+    libc.mallopt(_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        for setting, value in _USUAL.items():
+            libc.mallopt(setting, value)
+        libc.malloc_trim(0)

@@ -8,8 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import yaml
 
+from eae_book.render.folding import fold
+from eae_book.render.front import front_files
 from eae_book.runner.project import Project
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.errors import UsageError
@@ -140,9 +143,13 @@ def stage(
     toc = read_yaml(project.root / "_toc.yml")
     config = staged_config(read_config(project.root / "_config.yml"))
     shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)
+    for name, content in front_files(project.results).items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (target / "book" / name).write_bytes(data)
     (target / "notebooks").mkdir()
     for name, text in notebooks.items():
-        (target / "notebooks" / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        folded = nbformat.writes(fold(nbformat.reads(text, as_version=4)))
+        (target / "notebooks" / f"{name}.ipynb").write_text(folded, encoding="utf-8")
     (target / f"{RUNS_PAGE}.md").write_text(runs_page, encoding="utf-8")
     shutil.copy(project.root / "_toc.yml", target / "_toc.yml")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)

@@ -56,6 +56,9 @@ class Chapter(_Entry):
     inputs: Names
     outputs: Names
     profiles: Annotated[dict[Word, Parameters], AfterValidator(_of_each_profile)]
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.001
+    """How far a number may lie from the committed one on another processor, relative to its size:
+    enough for rounding, too little for a network, which training moves further."""
 
     @property
     def name(self) -> str:

@@ -14,9 +14,16 @@ from eae_book.gans.generators import build_generator
 from eae_book.gans.unpadded import unpadded_images
 from eae_book.gans.wasserstein_gan import WGAN, WGANGP
 from eae_core.data import ImageSet
-from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit, load_model, run
+from eae_core.seeds import derived_seed, epoch_order
+from eae_core.training import (
+    CheckpointError,
+    TrainingDiverged,
+    TrainOptions,
+    fit,
+    load_model,
+    trainer,
+)
 from eae_core.training.checkpoints import read_checkpoint
-from eae_core.training.seeds import derived_seed, epoch_order
 
 STEPS = 4  # of an epoch: 22 images in batches of 5
 
@@ -171,7 +178,7 @@ def test_a_finished_run_is_loaded_and_other_options_are_refused(
 
 @pytest.mark.parametrize("every", [1, 3, 100])
 def test_divergence_names_epoch_step_and_term(game, images, path, monkeypatch, every):
-    monkeypatch.setitem(run.STEPS_BETWEEN_LOOKS, "cpu", every)
+    monkeypatch.setitem(trainer.LOG_EVERY, "cpu", every)
 
     class Diverging(Noted):
         def critic_loss(self, x):

@@ -61,7 +61,7 @@ def test_the_executed_notebook_ran_here_with_the_chosen_values(finished):
     executed = read_notebook(done.notebook)
     (text,) = [o["text"] for c in executed.cells for o in c.get("outputs", []) if "text" in o]
     folder, executable, *values = json.loads(text)
-    assert folder == str(project.manifest.parent), "nbval starts there too"
+    assert folder == str(project.manifest.parent), "as Jupyter does"
     assert executable == sys.executable
     assert values == [5, 2.0, "digits", True]
     assert type(values[1]) is float
