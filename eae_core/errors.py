@@ -16,7 +16,7 @@ class UsageError(CommandError):
     """The request itself is wrong, so nothing was run; the command line exits with status 2."""
 
 
-def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
+def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
     """Say which valid names are close to `word`, or list them all if none is.
 
     >>> nearest("latent_dims", ["latent_dim", "epochs"])
@@ -29,11 +29,15 @@ def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
     names = list(dict.fromkeys(options))
     if not names:
         return "there are none"
-    folded = {name.casefold(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.casefold(), list(folded), n=count, cutoff=0.6)
+    folded = {_folded(name): name for name in reversed(names)}
+    close = difflib.get_close_matches(_folded(word), list(folded), n=count, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(folded[name]) for name in close)}?"
     return f"possible: {', '.join(names)}"
+
+
+def _folded(word: object) -> str:
+    return str(word).casefold().replace("-", "_")
 
 
 def printable(text: str) -> str:
