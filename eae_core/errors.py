@@ -1,4 +1,4 @@
-"""Errors of the command lines, and what every message needs: near names, printable text, seeds."""
+"""Errors of the command lines, and what every message needs: near names, printable text."""
 
 from __future__ import annotations
 
@@ -54,23 +54,6 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
-
-
-SEEDS = 2**32
-"""Seeds are below it: NumPy's and scikit-learn's generators take no more."""
-
-
-def check_seed(seed: int, name: str = "seed") -> int:
-    """The seed, if every generator of random numbers takes it; `ValueError` if not.
-
-    >>> check_seed(2**32)
-    Traceback (most recent call last):
-    ...
-    ValueError: seed must be a whole number from 0 to 4294967295, not 4294967296
-    """
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < SEEDS:
-        raise ValueError(f"{name} must be a whole number from 0 to {SEEDS - 1}, not {seed!r}")
-    return int(seed)
 
 
 def require(modules: Sequence[str], *, extra: str) -> None:

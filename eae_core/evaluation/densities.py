@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from eae_core.entropy.distributions import whole
-from eae_core.errors import check_seed, nearest
+from eae_core.errors import nearest
 from eae_core.evaluation.nulls import check_codes
+from eae_core.seeds import check_seed
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
