@@ -11,6 +11,7 @@ from typing import Any
 
 from eae_core.cli.folders import RECORD
 from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
+from eae_core.errors import printable
 from eae_core.records import Record, RecordError, read_record
 
 
@@ -33,8 +34,8 @@ def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any
     for source, place in found:
         try:
             record = read_record(source) if source else None
-        except RecordError as error:
-            print(f"warning: passed over: {error}", file=sys.stderr)
+        except (RecordError, OSError) as error:
+            print(f"warning: passed over: {printable(str(error))}", file=sys.stderr)
             continue
         state = "committed" if source == place else "finished" if record else "unfinished"
         yield _row(record, state, place.as_posix())
@@ -54,7 +55,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
 def _cell(key: str, value: Any) -> str:
     """One field of the table, in words."""
     if isinstance(value, str) or value is None:
-        return value or "-"
+        return printable(value or "-")
     return spell_seconds(value) if key == "seconds" else spell_bytes(value)
 
 
