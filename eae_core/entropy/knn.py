@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from eae_core.distributed import gather_rows
+from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import (
     DuplicatePointsError,
     Reduction,
@@ -91,7 +91,7 @@ def knn_entropy(
     correction: Correction = "digamma",
     engine: Engine = "auto",
     memory_limit: int | None = None,
-    group: dist.ProcessGroup | None = None,
+    group: Group = None,
     validate: bool = True,
 ) -> Tensor:
     r"""Kozachenko-Leonenko estimate of the differential entropy of a sample, in nats.
@@ -145,6 +145,7 @@ def knn_entropy(
         tensor(2.4242)
     """
     check_options(k, reduction=reduction, zero=zero, floor=floor)
+    group = None if group is None else process_group(group)
     if group is None:
         own = points = check_sample(z, values=validate)
         exclude = None
