@@ -63,7 +63,7 @@ def _strategy(options: LoopOptions, model: nn.Module) -> DDPStrategy:
     # of its parameters alone, which DDP has to be told.
     stages = getattr(type(model), "start_epoch", Autoencoder.start_epoch)
     unused = options.strategy.endswith("_true") or stages is not Autoencoder.start_epoch
-    return DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
+    return DDPStrategy(find_unused_parameters=unused)
 
 
 def on_first(fabric: Fabric, job: Callable[[], Result]) -> Result:
