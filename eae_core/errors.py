@@ -1,8 +1,9 @@
-"""The errors of the suite: what went wrong, in words that say what is possible."""
+"""Errors of the command lines, and what every message needs: near names, printable text, seeds."""
 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
@@ -33,6 +34,39 @@ def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
     if close:
         return f"did you mean {' or '.join(repr(folded[name]) for name in close)}?"
     return f"possible: {', '.join(names)}"
+
+
+def printable(text: str) -> str:
+    r"""Text of a file or of an environment with its control characters spelled out.
+
+    A terminal obeys escape codes, whoever wrote them; line ends and tabs stay.
+
+    >>> printable("a \x1b[31mred\x1b[0m name")
+    'a \\x1b[31mred\\x1b[0m name'
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character)[0] != "C"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+SEEDS = 2**32
+"""Seeds are below it: NumPy's and scikit-learn's generators take no more."""
+
+
+def check_seed(seed: int, name: str = "seed") -> int:
+    """The seed, if every generator of random numbers takes it; `ValueError` if not.
+
+    >>> check_seed(2**32)
+    Traceback (most recent call last):
+    ...
+    ValueError: seed must be a whole number from 0 to 4294967295, not 4294967296
+    """
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < SEEDS:
+        raise ValueError(f"{name} must be a whole number from 0 to {SEEDS - 1}, not {seed!r}")
+    return int(seed)
 
 
 def require(modules: Sequence[str], *, extra: str) -> None:

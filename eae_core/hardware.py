@@ -58,10 +58,19 @@ def describe_device(device: str | torch.device = "auto") -> str:
     device = resolve_device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    # The cores this process may use, which a container often restricts; macOS does not say.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    cores = usable_cores()
     return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()})"
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which a container often restricts; macOS does not say.
+
+    Example:
+        >>> 1 <= usable_cores() <= os.cpu_count()
+        True
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
 def reset_peak_memory(device: torch.device) -> None:

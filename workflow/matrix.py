@@ -1,10 +1,15 @@
-"""What there is to run: the cells of workflow/matrix.yml, and which of them have a record."""
+"""What there is to run: the cells of workflow/matrix.yml, and which of them have no valid record.
+
+Example:
+    python workflow/matrix.py cpu    # lists the cells of a profile that are to be run, and why
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -13,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from parts import parts_of
+from recording import add_places, run_script, script_parser
 
 from eae_book.records import recorded, stale, with_defaults
 from eae_core.cli.model_options import chosen_options
@@ -72,7 +79,7 @@ class Cell:
 
     @cached_property
     def asked(self) -> dict[str, Any]:
-        """What a record of this cell must say: every word of train, said or not, and all options."""
+        """What a record of this cell must say: each word of train, said or not, and all options."""
         arguments = build_parser().parse_args(self.command(""))
         return decisive(arguments, asdict(chosen_options(arguments)))
 
@@ -82,7 +89,8 @@ class Cell:
             return ["not recorded"]
         usual = build_parser().parse_args(["train"])
         defaults = decisive(usual, asdict(MODELS[self.model][1]()))
-        return stale(with_defaults(records[self.run], defaults), self.asked)
+        found = with_defaults(records[self.run], defaults)
+        return stale(found, self.asked, parts_of(self.experiment, found.parameters))
 
 
 def load_cells(
@@ -150,3 +158,28 @@ def _known(kind: str, name: str, known: Mapping[str, Any] | set[str]) -> str:
     if name not in known:
         raise ValueError(f"no {kind} {name!r}; {nearest(str(name), sorted(known))}")
     return name
+
+
+def listed(cells: Sequence[Cell], waiting: Mapping[Cell, Sequence[str]]) -> str:
+    """How many cells wait for a record, which, and why."""
+    lines = [f"{len(cells)} cells, {len(waiting)} without a valid record"]
+    return "\n".join(lines + [f"  {cell.run}: {'; '.join(why)}" for cell, why in waiting.items()])
+
+
+def main(words: list[str] | None = None) -> int:
+    """Say which cells of a profile have no valid record; the status of the script."""
+    parser = script_parser("matrix", __doc__)
+    parser.add_argument("profile", help="of workflow/matrix.yml")
+    add_places(parser)
+    arguments = parser.parse_args(words)
+
+    def work() -> int:
+        cells = load_cells(arguments.profile)
+        print(listed(cells, pending(cells, arguments.records)))
+        return 0
+
+    return run_script("matrix", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

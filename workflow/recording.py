@@ -69,12 +69,12 @@ def is_recorded(
     """Whether a run has a record.
 
     Raises:
-        ValueError: a record under its name has other parameters; the message ends in the remedy.
+        ValueError: a record under its name does not hold; says why, and ends in the remedy.
     """
     records = recorded(experiment, root)
     if run not in records:
         return False
-    if reasons := stale(records[run], parameters):
+    if reasons := stale(records[run], parameters, parts_of(experiment, parameters)):
         raise ValueError(f"{run} has a record that does not hold: {reasons[0]}; {remedy}")
     return True
 

@@ -14,6 +14,8 @@ from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import check_sample
 from eae_core.neighbors.scale import largest_coordinate, safe_factor
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 BLOCK = 2**22  # coordinates of neighbours held at a time
 FLATTEST = 1e-12  # smallest eigenvalue of a covariance, as a share of the largest
 

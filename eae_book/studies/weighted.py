@@ -11,6 +11,8 @@ from eae_book.studies.ranked import ranked_neighbors
 from eae_core.entropy.knn import unit_ball_log_volume
 from eae_core.entropy.samples import DuplicatePointsError, check_sample
 
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
 LARGEST_WEIGHT = 1e7  # beyond, rounding in the weights alone would cost digits of the entropy
 
 

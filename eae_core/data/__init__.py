@@ -7,14 +7,16 @@ if TYPE_CHECKING:
     from eae_core.data.accept import IndexedSource, Source, Stream, as_source
     from eae_core.data.catalogue import DATASETS, DatasetInfo, dataset_info, register_dataset
     from eae_core.data.images import ImageSet, data_root, load_images, prepare, seal, verify
-    from eae_core.data.mapped import MappedSet
+    from eae_core.data.mapped import Images, MappedSet
+    from eae_core.data.own import load_array, load_folder, open_data
     from eae_core.data.prepared import DataCorruptedError, DataUnavailableError
 
 _HOMES = {
     "accept": ("IndexedSource", "Source", "Stream", "as_source"),
     "catalogue": ("DATASETS", "DatasetInfo", "dataset_info", "register_dataset"),
     "images": ("ImageSet", "data_root", "load_images", "prepare", "seal", "verify"),
-    "mapped": ("MappedSet",),
+    "mapped": ("Images", "MappedSet"),
+    "own": ("load_array", "load_folder", "open_data"),
     "prepared": ("DataCorruptedError", "DataUnavailableError"),
 }
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "DataUnavailableError",
     "DatasetInfo",
     "ImageSet",
+    "Images",
     "IndexedSource",
     "MappedSet",
     "Source",
@@ -30,7 +33,10 @@ __all__ = [
     "as_source",
     "data_root",
     "dataset_info",
+    "load_array",
+    "load_folder",
     "load_images",
+    "open_data",
     "prepare",
     "register_dataset",
     "seal",

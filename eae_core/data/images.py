@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from eae_core.data.catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
 from eae_core.data.prepared import (
+    DataUnavailableError,
     open_split,
     seal_folder,
     verify_folder,
@@ -99,6 +100,16 @@ class ImageSet:
             checksum = fingerprint(images, labels)
         return dataclasses.replace(self, images=images, labels=labels, checksum=checksum)
 
+    def rows_at(self, rows: slice) -> "ImageSet":
+        """Some of the images, under the checksum of all."""
+        labels = None if self.labels is None else self.labels[rows]
+        return dataclasses.replace(self, images=self.images[rows], labels=labels)
+
+    @property
+    def content(self) -> str:
+        """A checksum of the images as they are, without labels."""
+        return fingerprint(self.images, None)
+
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same set on another device."""
         labels = None if self.labels is None else self.labels.to(device)
@@ -106,11 +117,20 @@ class ImageSet:
 
 
 def data_root() -> Path:
-    """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache."""
+    """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache.
+
+    Raises:
+        DataUnavailableError: EAE_DATA begins with the home of a user who has none.
+    """
     if chosen := os.environ.get("EAE_DATA"):
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise DataUnavailableError(
+                f"EAE_DATA is {chosen!r}, but there is no home: {error}"
+            ) from error
     above = Path(__file__).resolve().parents[2]
-    return (above if (above / "pyproject.toml").is_file() else Path()) / "data" / "cache"
+    return (above if (above / "pyproject.toml").is_file() else Path.cwd()) / "data" / "cache"
 
 
 def load_images(
@@ -185,7 +205,7 @@ def verify(name: str, *, root: str | Path | None = None) -> dict[str, str]:
         DataUnavailableError: the set is not there.
         DataCorruptedError: an array is missing or has changed.
     """
-    return verify_folder(prepare(name, root=root, download=False))
+    return verify_folder(prepare(name, root=root, download=False), dataset_info(name))
 
 
 def seal(name: str, *, root: str | Path | None = None, origin: str = "put there by hand") -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eae_core.data.images import check_limit
+from eae_core.data.images import ImageSet, check_limit
 from eae_core.data.values import as_batch
 
 
@@ -26,7 +27,7 @@ class MappedSet:
         array: n x h x w x c, n x h x w or n x features, as ``numpy.load(..., mmap_mode="r")``
             gives it.
         rows: which of its rows belong to the set, in their order.
-        checksum: of the whole array and the rows.
+        checksum: of the whole array.
         device: where batches are given.
 
     >>> array = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -64,8 +65,21 @@ class MappedSet:
     def subset(self, limit: int) -> MappedSet:
         """The first `limit` images."""
         check_limit(limit, len(self), f"this set of {self.name}")
-        return dataclasses.replace(self, rows=self.rows[:limit])
+        return self.rows_at(slice(0, limit))
+
+    def rows_at(self, rows: slice) -> MappedSet:
+        """Some of the images, under the checksum of all."""
+        return dataclasses.replace(self, rows=self.rows[rows])
+
+    @property
+    def content(self) -> str:
+        """A checksum of the images, without labels."""
+        return hashlib.sha256(self.checksum.encode() + self.rows.tobytes()).hexdigest()
 
     def to(self, device: str | torch.device) -> MappedSet:
         """The same set, giving batches on another device."""
         return dataclasses.replace(self, device=torch.device(device))
+
+
+#: a set of which any rows can be had, and parts of it
+Images: TypeAlias = ImageSet | MappedSet

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from eae_core.entropy.distributions import whole
+from eae_core.errors import check_seed
 from eae_core.evaluation.nulls import check_codes
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -208,7 +209,7 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
         tol=1e-3,
         reg_covar=reg_covar,
         max_iter=whole("max_iter", max_iter),
-        random_state=seed,
+        random_state=check_seed(seed),
     )
     with warnings.catch_warnings():
         # Both come again below, in words that say what to do: too few different codes for as many
@@ -217,6 +218,8 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
         try:
             mixture.fit(z)
         except ValueError as error:
+            if "ill-defined" not in str(error):  # scikit-learn's word for a singular covariance
+                raise
             raise DegenerateCodesError(
                 f"a component of the mixture fills no volume with reg_covar = {reg_covar:g} "
                 f"({error}): raise reg_covar, or look for codes that are equal"

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint, check_constraint
 from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
+from eae_core.regularizers import build_regularizer, radial_loss
+from eae_core.regularizers.registry import regularizer_options
 
+KNN_ENTROPY = "knn_entropy"
 FLOOR = 2.0**-23  # rounding of a coordinate near 1 in float32: no smaller distance means anything
 ENTROPY_MAPS = ("identity", "fixed", "redrawn")
 
@@ -35,6 +39,10 @@ class EAEOptions(ModelOptions):
         entropy_dim: dimensions of that linear map.
         spectral_norm: spectral normalisation of every layer, as the paper has it for CelebA.
         decoder_l2: weight of the squared decoder kernels, as the paper has it for CIFAR-10.
+        regularizer: the term that spreads the code: knn_entropy, or another name of
+            :data:`~eae_core.regularizers.REGULARIZERS`, which then has entropy_weight as its own.
+        radial_weight: of the distance of the norms to a Gaussian's, beside the entropy, in nats a
+            squared unit; 20 keeps codes off a shell at batches of 100.
     """
 
     entropy_weight: float = 1.0
@@ -45,9 +53,11 @@ class EAEOptions(ModelOptions):
     entropy_dim: int = 8
     spectral_norm: bool = False
     decoder_l2: float = 0.0
+    regularizer: str = KNN_ENTROPY
+    radial_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        self.check_weights("entropy_weight", "decoder_l2")
+        self.check_weights("entropy_weight", "decoder_l2", "radial_weight")
         for name in ("k", "entropy_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -60,6 +70,25 @@ class EAEOptions(ModelOptions):
             raise ValueError(
                 f"entropy_map {self.entropy_map!r} goes with the constraint 'batch_norm', whose "
                 f"law keeps its shape under linear maps, not with {self.constraint!r}"
+            )
+        self._check_regularizer()
+
+    def _check_regularizer(self) -> None:
+        regularizer_options(self.regularizer)  # raises for a name that is unknown
+        other = self.regularizer != KNN_ENTROPY
+        if self.radial_weight and other:
+            raise ValueError(
+                f"radial_weight goes with the regularizer {KNN_ENTROPY!r}, not with "
+                f"{self.regularizer!r}; leave it at 0"
+            )
+        if (other or self.radial_weight) and (
+            self.constraint != "batch_norm" or self.entropy_map != "identity"
+        ):
+            what = f"the regularizer {self.regularizer!r}" if other else "radial_weight"
+            raise ValueError(
+                f"{what} compares the code itself with N(0, I): it goes with the constraint "
+                f"'batch_norm' and the entropy_map 'identity', not with {self.constraint!r} and "
+                f"{self.entropy_map!r}"
             )
 
 
@@ -83,6 +112,10 @@ class EAE(Autoencoder):
     ``entropy_map``: the entropy of :math:`\mathrm{BN}(W z)` with m = ``entropy_dim`` orthonormal
     rows in W. A square W would change the estimate by a constant; without the second BN all of the
     code's variance could move into the rows of W.
+
+    With another ``regularizer`` its term stands in place of :math:`-\hat H`, and is reported under
+    that word instead of the entropy. With ``radial_weight`` w the term is :math:`-\hat H + w R`,
+    see :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
 
     Source:
         Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
@@ -110,7 +143,7 @@ class EAE(Autoencoder):
         super().__init__(encoder, decoder, latent_dim)
         self.options: EAEOptions = self.own_options(options)
         self.code_norm = build_constraint(self.options.constraint, latent_dim)
-        self.minimum_batch_size = self.options.k + 2
+        self.regularizer = self._build_regularizer()
         if self.options.spectral_norm:
             spectrally_normalize(self)
         if self.options.entropy_map != "identity":
@@ -123,6 +156,17 @@ class EAE(Autoencoder):
                 rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
                 self.register_buffer("entropy_rows", rows)
 
+    def _build_regularizer(self) -> nn.Module | None:
+        """The term in place of the entropy, if there is one, and the batch that it needs."""
+        name, k = self.options.regularizer, self.options.k
+        uses_k = "k" in regularizer_options(name)
+        self.minimum_batch_size = k + 2 if uses_k else 2
+        if name == "covariance":  # a determinant
+            self.minimum_batch_size = self.latent_dim + 2
+        if name == KNN_ENTROPY:
+            return None
+        return build_regularizer(name, **({"k": k} if uses_k else {}))
+
     @property
     def code_law(self) -> Law:
         return self.code_norm.law
@@ -133,6 +177,12 @@ class EAE(Autoencoder):
 
     def entropy(self, z: Tensor) -> Tensor:
         """Estimated entropy in nats of codes z (n, d), or of their linear map, with gradient."""
+        if not isinstance(self.code_norm, CodeConstraint):
+            raise TypeError(
+                f"the layer of the code is a {type(self.code_norm).__name__} now: "
+                "convert_sync_batchnorm has replaced it. Convert the encoder and the decoder "
+                "alone, and let the code's own layer see all ranks: model.code_norm.group = 'world'"
+            )
         k, kind = self.options.k, self.options.entropy_map
         if kind == "identity":
             return self.code_norm.entropy(z, k, coordinates=self.options.coordinates)
@@ -160,9 +210,11 @@ class EAE(Autoencoder):
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         if self.group is None and len(x) < self.minimum_batch_size:
+            needs = f"neighbour {self.options.k}: use at least k + 2 ="
+            if self.regularizer is not None:
+                needs = f"the regularizer {self.options.regularizer!r}: use at least"
             raise ValueError(
-                f"a batch of {len(x)} is too small for neighbour {self.options.k}: "
-                f"use at least k + 2 = {self.minimum_batch_size} images"
+                f"a batch of {len(x)} is too small for {needs} {self.minimum_batch_size} images"
             )
         self.check_images(x)
         z = self.encode(x)
@@ -171,8 +223,16 @@ class EAE(Autoencoder):
         spread = z if weight else z.detach()
         if self.group is not None:  # each process sees the whole batch of codes
             spread, _ = gather_rows(spread, self.group)
-        terms = {"reconstruction": reconstruction, **self.entropy_terms(spread)}
-        loss = reconstruction - weight * terms["entropy"]
+        terms = {"reconstruction": reconstruction}
+        if self.regularizer is None:
+            terms |= self.entropy_terms(spread)
+            loss = reconstruction - weight * terms["entropy"]
+        else:
+            terms["regularizer"] = self.regularizer(spread)
+            loss = reconstruction + weight * terms["regularizer"]
+        if self.options.radial_weight:
+            terms["radial"] = radial_loss(spread)
+            loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)
             loss = loss + self.options.decoder_l2 * terms["decoder_l2"]

@@ -28,10 +28,11 @@ def said(capsys):
     return said
 
 
-def test_help_is_quick_because_nothing_heavy_is_imported():
+@pytest.mark.parametrize("words", [["run", "--help"], ["run", "9", "--root", "nowhere"]])
+def test_help_and_refusals_are_quick_because_nothing_heavy_is_imported(words):
     program = (
         "import sys\nfrom eae_book.cli import main\n"
-        "try:\n    main(['run', '--help'])\nexcept SystemExit:\n    pass\n"
+        f"try:\n    main({words})\nexcept SystemExit:\n    pass\n"
         "sys.exit(bool({'torch', 'numpy', 'matplotlib', 'papermill'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL)

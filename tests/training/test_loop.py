@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from eae_core.training import TrainOptions, fit
 from eae_core.seeds import derived_seed, epoch_order
+from eae_core.training import TrainOptions, fit
 
 
 def options(**changes):
