@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eae_core.neighbors.search import lengths
+
 Reduction = Literal["mean", "none"]
 Zero = Literal["raise", "floor"]
 
@@ -138,25 +140,12 @@ def log_distances(
     Raises:
         DuplicatePointsError: a distance of zero without a floor.
     """
-    # Differences in the dtype of the points are exact to rounding; their squares might vanish, so
-    # they are taken in float64, which Apple's GPUs do not have.
-    differences = points - searched.index_select(0, index)  # (n, d)
-    rho: Tensor
-    log_size: Tensor | float = 0.0
-    if differences.dtype == torch.float64:
-        # Nothing is wider: squares of numbers near 1, whatever the size of the points.
-        size = torch.linalg.vector_norm(differences.detach(), math.inf, dim=1)  # (n,)
-        size = size.clamp(min=torch.finfo(torch.float64).tiny if floor is None else floor)
-        rho = torch.linalg.vector_norm(differences / size[:, None], dim=1)
-        rho = rho if floor is None else rho.clamp(min=floor / size)
-        log_size = size.log()
-    else:
-        wide = None if differences.device.type == "mps" else torch.float64
-        rho = torch.linalg.vector_norm(differences, dim=1, dtype=wide)
-        rho = rho if floor is None else rho.clamp(min=floor)
-    if floor is None and complaint is not None and (coincide := rho == 0).any():
+    rho = lengths(points - searched.index_select(0, index))  # (n,)
+    if floor is not None:
+        return rho.clamp(min=floor).log()  # no gradient below the floor
+    if complaint is not None and (coincide := rho == 0).any():
         raise DuplicatePointsError(f"{int(coincide.sum())} of {len(points)} {complaint}")
-    return rho.log() + log_size  # no gradient below the floor
+    return rho.log()
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
