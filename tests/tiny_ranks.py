@@ -103,7 +103,7 @@ def gradients_of_ranks(count):
         share=lambda x: x.tensor_split(count)[fabric.global_rank],
         weight=lambda x: len(x) * count / BATCH,
         average=average,
-        group=dist.group.WORLD,
+        group="world",
     )
 
 

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.distributed import ProcessGroup
 
+from eae_core.distributed import Group
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.variational import draw_posterior, gaussian_kl, split_posterior
 
@@ -82,7 +82,7 @@ class SecondStage(nn.Module):
         self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
         self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
         self.log_gamma = nn.Parameter(torch.tensor(math.log(options.first_gamma)))
-        self.group: ProcessGroup | None = None  # as the model's
+        self.group: Group = None  # as the model's
 
     def loss(self, z: Tensor) -> dict[str, Tensor]:
         """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""

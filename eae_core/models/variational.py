@@ -8,9 +8,8 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.distributed import ProcessGroup
 
-from eae_core.distributed import noise_like
+from eae_core.distributed import Group, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 
 LOG_SIGMA_BOUND = 5.0  # of RAE's code: sigma stays within exp(-5) and exp(5)
@@ -36,7 +35,7 @@ def gaussian_kl(mean: Tensor, log_sigma: Tensor) -> Tensor:
     return 0.5 * terms.sum(1).mean()
 
 
-def draw_posterior(mean: Tensor, log_sigma: Tensor, group: ProcessGroup | None = None) -> Tensor:
+def draw_posterior(mean: Tensor, log_sigma: Tensor, group: Group = None) -> Tensor:
     """Codes (n, d) from N(mean, sigma^2), with gradient, by torch's global generator."""
     return mean + log_sigma.exp() * noise_like(mean, group)
 

@@ -48,7 +48,11 @@ def test_gradients_and_moments_are_those_of_one_process(two_ranks):
         largest = max(g.abs().max() for g in gradients.values() if g.is_floating_point())
         for key, gradient in gradients.items():
             torch.testing.assert_close(
-                parts[name][key], gradient, rtol=1e-4, atol=float(1e-5 * largest), msg=f"{name} {key}"
+                parts[name][key],
+                gradient,
+                rtol=1e-4,
+                atol=float(1e-5 * largest),
+                msg=f"{name} {key}",
             )
 
 
@@ -125,15 +129,13 @@ def test_an_impossible_distribution_is_named(changes, message):
 
 def test_a_batch_must_have_an_image_for_each_process(tiny, images):
     options = TrainOptions(epochs=1, batch_size=5, devices=6, device="cpu", progress=False)
-    with pytest.raises(ValueError, match="batch_size 5 is smaller than .* processes .* 6"):
+    with pytest.raises(ValueError, match=r"batch_size 5 is smaller than .* processes .* 6"):
         fit(tiny(), images(), options)
 
 
 def test_cumulative_averages_of_a_whole_batch_norm(monkeypatch):
     """momentum=None, as update_bn sets it; the group is of one process here."""
-    monkeypatch.setattr(
-        "eae_core.training.parallel.gather_rows", lambda rows, group: (rows, 0)
-    )
+    monkeypatch.setattr("eae_core.training.parallel.gather_rows", lambda rows, group: (rows, 0))
     plain, whole = nn.BatchNorm2d(3, momentum=None), nn.BatchNorm2d(3, momentum=None)
     generator = torch.Generator().manual_seed(0)
     with whole_batch(whole, object()):
