@@ -112,3 +112,19 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
     counts = [head[1] for head in listed]
     gathered: Tensor = _GatherRows.apply(rows, counts, rank, group)  # type: ignore[no-untyped-call]
     return gathered, sum(counts[:rank])
+
+
+def noise_like(x: Tensor, group: Group) -> Tensor:
+    """Standard normal noise of the shape of x (n, ...), by torch's global generator.
+
+    With a group every rank, whose generators are in the same state, draws that of the whole batch
+    and keeps that of its own rows: together they have what one process has.
+
+    Example:
+        >>> noise_like(torch.ones(2, 3), None).shape
+        torch.Size([2, 3])
+    """
+    if group is None:
+        return torch.randn_like(x)
+    rows, start = gather_rows(x.detach(), group)
+    return torch.randn_like(rows)[start : start + len(x)]
