@@ -61,6 +61,22 @@ def recorded(experiment: str, root: str | Path | None = None) -> dict[str, Recor
     return records
 
 
+def input_files(name: str, root: str | Path | None = None) -> list[Path]:
+    """Files of records and their sheets, as a chapter's entry in the manifest names them.
+
+    Args:
+        name: an experiment, or some of its runs: ``"benchmarks/entropy-*"``.
+        root: the folder of all records, :func:`results_root` by default.
+
+    Example:
+        >>> [path.name for path in input_files("benchmarks/peers")]
+        ['peers.json']
+    """
+    experiment, _, runs = name.partition("/")
+    found = (_root(root) / experiment).glob(f"{runs or '*'}.*")
+    return sorted(path for path in found if path.is_file())
+
+
 def experiments(root: str | Path | None = None) -> list[str]:
     """Names of the experiments that have records."""
     return sorted({path.parent.name for path in _root(root).glob("*/*.json")})

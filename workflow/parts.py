@@ -49,7 +49,7 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     if experiment == "settled-points":
         return ("settled points", "regularizers", "knn entropy", "gaussianity")
     if experiment == "ground-truth":
-        return ("knn entropy",)
+        return ("knn entropy", "corrected entropy", "weighted entropy")
     raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")
 
 

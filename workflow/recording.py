@@ -93,6 +93,8 @@ def run_script(name: str, work: Callable[[], int]) -> int:
     """Do the work of a script; what is impossible becomes one line and the status 1."""
     try:
         return work()
+    except KeyboardInterrupt:
+        return stopped()
     except (ValueError, OSError, RuntimeError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from eae_book.runner.manifest import Chapter, Value
-from eae_core.errors import UsageError, check_seed, nearest, printable
+from eae_core.errors import UsageError, nearest, printable
 
 TAG = "parameters"
 
@@ -161,6 +161,8 @@ def _typed(name: str, value: Value, default: Value, *, where: str) -> Value:
             f"{where}: {name} must be {kinds[expected]} (its default is {default!r}), not {value!r}"
         )
     if expected is int and (name == "seed" or name.endswith("_seed")):
+        from eae_core.seeds import check_seed  # torch is imported late
+
         try:
             check_seed(int(value), name)
         except ValueError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from eae_core.constraints.normalization import standard_gaussian
 from eae_core.data import Images
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
@@ -19,7 +20,6 @@ from eae_core.evaluation.gaussianity import gaussianity_report
 from eae_core.evaluation.judging import Judges, decoded, rebuilt
 from eae_core.evaluation.nulls import Band
 from eae_core.models.autoencoders import Autoencoder
-from eae_core.models.normalization import standard_gaussian
 from eae_core.models.using import (
     encode_images,
     evaluation_mode,

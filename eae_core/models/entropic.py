@@ -7,16 +7,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eae_core.entropy import knn_entropy
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint, check_constraint
+from eae_core.distributed import gather_rows
+from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
 from eae_core.regularizers import RadialLoss, build_regularizer
 from eae_core.regularizers.registry import regularizer_options
 
 KNN_ENTROPY = "knn_entropy"
+FLOOR = 2.0**-23  # rounding of a coordinate near 1 in float32: no smaller distance means anything
 ENTROPY_MAPS = ("identity", "fixed", "redrawn")
 
 
@@ -174,6 +177,12 @@ class EAE(Autoencoder):
 
     def entropy(self, z: Tensor) -> Tensor:
         """Estimated entropy in nats of codes z (n, d), or of their linear map, with gradient."""
+        if not isinstance(self.code_norm, CodeConstraint):
+            raise TypeError(
+                f"the layer of the code is a {type(self.code_norm).__name__} now: "
+                "convert_sync_batchnorm has replaced it. Convert the encoder and the decoder "
+                "alone, and let the code's own layer see all ranks: model.code_norm.group = 'world'"
+            )
         k, kind = self.options.k, self.options.entropy_map
         if kind == "identity":
             return self.code_norm.entropy(z, k, coordinates=self.options.coordinates)
@@ -183,8 +192,24 @@ class EAE(Autoencoder):
             y = z @ rows.to(z.dtype).T  # (n, m)
             return knn_entropy(nn.functional.batch_norm(y, None, None, training=True), k)
 
+    def entropy_terms(self, z: Tensor) -> dict[str, Tensor]:
+        """The entropy of a training batch, and how many codes it leaves out because they coincide.
+
+        Where two images are the same, or a precision is coarse, codes coincide and the strict
+        estimate is minus infinity. Training goes on with one code of each such set.
+        """
+        try:
+            return {"entropy": self.entropy(z)}
+        except DuplicatePointsError:
+            kept = distinct_rows(z)
+        try:
+            entropy = self.entropy(kept)
+        except ValueError:  # too few are left, or their coordinates coincide
+            kept, entropy = z[:0], knn_entropy(z, self.options.k, zero="floor", floor=FLOOR)
+        return {"entropy": entropy, "coinciding": z.new_tensor(float(len(z) - len(kept)))}
+
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        if len(x) < self.minimum_batch_size:
+        if self.group is None and len(x) < self.minimum_batch_size:
             needs = f"neighbour {self.options.k}: use at least k + 2 ="
             if self.regularizer is not None:
                 needs = f"the regularizer {self.options.regularizer!r}: use at least"
@@ -196,9 +221,11 @@ class EAE(Autoencoder):
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
         spread = z if weight else z.detach()
+        if self.group is not None:  # each process sees the whole batch of codes
+            spread, _ = gather_rows(spread, self.group)
         terms = {"reconstruction": reconstruction}
         if self.regularizer is None:
-            terms["entropy"] = self.entropy(spread)
+            terms |= self.entropy_terms(spread)
             loss = reconstruction - weight * terms["entropy"]
         else:
             terms["regularizer"] = self.regularizer(spread)
@@ -210,6 +237,19 @@ class EAE(Autoencoder):
             terms["decoder_l2"] = decoder_l2(self.decoder)
             loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
         return {"loss": loss, **terms}
+
+
+def distinct_rows(z: Tensor) -> Tensor:
+    """The rows of z (n, d), of several that are equal the first, with gradient.
+
+    Example:
+        >>> distinct_rows(torch.tensor([[2.0], [1.0], [2.0], [0.0]])).flatten()
+        tensor([2., 1., 0.])
+    """
+    _, number = torch.unique(z.detach(), dim=0, return_inverse=True)  # (n,)
+    place = torch.arange(len(z), device=z.device)
+    first = torch.full_like(place, len(z)).scatter_reduce(0, number, place, "amin")
+    return z[first[first < len(z)].sort().values]
 
 
 def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:

@@ -11,14 +11,13 @@ import torch.distributed as dist
 from scipy import special
 from torch import Tensor, nn
 
-from eae_core.distributed import gather_rows
+from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import check_sample, no_autocast
 from eae_core.neighbors import Engine
 
 Options = ParamSpec("Options")
 Key = ParamSpec("Key")
 Result = TypeVar("Result")
-Group = dist.ProcessGroup | None
 
 
 def full_precision(
@@ -115,6 +114,7 @@ def project(z: Tensor, slices: int, directions: Tensor | None, group: Group) -> 
             raise ValueError(f"slices must be at least 1, got {slices}")
         directions = torch.randn(d, slices, device=z.device, dtype=z.dtype)
         if group is not None:
+            group = process_group(group)
             dist.broadcast(directions, dist.get_global_rank(group, 0), group=group)
     elif directions.ndim != 2 or len(directions) != d:
         raise ValueError(

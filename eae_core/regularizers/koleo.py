@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eae_core.entropy.samples import log_distances
-from eae_core.neighbors import neighbor_indices
+from eae_core.neighbors import nearest_neighbors
 from eae_core.regularizers.common import (
     Group,
     Regularizer,
@@ -61,8 +61,8 @@ def koleo_loss(z: Tensor, *, k: int = 1, floor: float | None = None, group: Grou
     complaint = None if torch.compiler.is_compiling() else _REPEATED
     total = u.new_zeros((), dtype=torch.float64 if u.device.type != "mps" else None)
     for m in range(1, k + 1):
-        index = neighbor_indices(u, k=m, engine=traceable_engine(), validate=False)
-        total = total - log_distances(u, u, index, floor, complaint).mean()
+        found = nearest_neighbors(u, k=m, engine=traceable_engine(), validate=False)
+        total = total - log_distances(u, u, found.indices, floor, complaint).mean()
     return (total / k).to(u.dtype)
 
 

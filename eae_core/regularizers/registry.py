@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import Any
 
 from torch import nn
 
+from eae_core.errors import nearest
 from eae_core.regularizers.covariance import CovarianceLoss
 from eae_core.regularizers.cramer_wold import CramerWoldLoss
 from eae_core.regularizers.energy import EnergyLoss
@@ -51,9 +51,7 @@ def regularizer_options(name: str) -> list[str]:
         ['k', 'floor', 'group']
     """
     if name not in REGULARIZERS:
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), REGULARIZERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown regularizer {name!r}{hint} There are: {', '.join(REGULARIZERS)}")
+        raise ValueError(f"unknown regularizer {name!r}; {nearest(name, REGULARIZERS)}")
     return list(inspect.signature(REGULARIZERS[name]).parameters)
 
 

@@ -23,11 +23,11 @@ KEPT = Path(__file__).with_name("golden.json")
 RENEW = "python workflow/renew_golden.py"
 DIGITS = 8  # significant ones of a kept number
 
-# Relative to the largest number of a list. Measured against AVX-512 and one thread: two threads, AVX2
-# and no vector instructions at all (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR). Numbers
-# differed by up to 4e-6, those of the trained classifier, which took eight steps of Adam, by 9e-4.
-# Another release of torch may order a sum otherwise, which is rounding of the same size. A sign, a
-# factor or a missing term moves a number by a hundred times more.
+# Relative to the largest number of a list. Measured against AVX-512 and one thread: two threads,
+# AVX2, and no vector instructions at all (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR).
+# Numbers differed by up to 4e-6, those of the trained classifier, which took eight steps of Adam,
+# by 9e-4. Another release of torch may order a sum otherwise, which is rounding of the same size.
+# A sign, a factor or a missing term moves a number by a hundred times more.
 TOLERANCE = 1e-4
 LOOSE = 1e-2
 
@@ -89,8 +89,8 @@ def complaint(part: Golden, kept: Mapping[str, Any] | None, found: Numbers) -> s
     return (
         f"the numbers of {part.name} have moved, but no revision of {', '.join(part.parts)} has:\n"
         + "\n".join(moved[:6])
-        + "\nIf you did not mean that, undo it. If you did, raise the revision beside the code, add "
-        f"a line of history that says what changed, and run  {RENEW}\n"
+        + "\nIf you did not mean that, undo it. If you did, raise the revision beside the code, "
+        f"with a line of history that says what changed, and run  {RENEW}\n"
         "Records made with the old revision are stale from then on."
     )
 

@@ -18,29 +18,11 @@ from eae_core.models import AE
 from eae_core.records import read_record
 from eae_core.revisions import SCORING
 
+SIZES = {"width": 2, "latent-dim": 3, "epochs": 2, "limit": 160, "batch-size": 40, "seed": 1}
 WORDS = [
-    "train",
-    "--dataset",
-    "digits",
-    "--model",
-    "wae",
-    "--width",
-    "2",
-    "--latent-dim",
-    "3",
-    "--epochs",
-    "2",
-    "--limit",
-    "160",
-    "--batch-size",
-    "40",
-    "--learning-rate",
-    "0.002",
-    "--seed",
-    "1",
-    "--device",
-    "cpu",
-    "--no-progress",
+    *("train", "--dataset", "digits", "--model", "wae", "--device", "cpu", "--no-progress"),
+    *("--learning-rate", "0.002"),
+    *(word for name, size in SIZES.items() for word in (f"--{name}", str(size))),
 ]
 
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from eae_book.gans import unpadded_images
 from eae_book.studies.encoder_bounds import fit_encoder_bound
+from eae_book.studies.gaussian_corrected import kpn_entropy
 from eae_book.studies.image_entropy import entropy_of_reconstructions, entropy_of_samples
 from eae_book.studies.posterior_bounds import posterior_bounds
 from eae_book.studies.posterior_encoder import EncoderOptions
+from eae_book.studies.weighted import weighted_knn_entropy
 from eae_core.data import load_images
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.decoder import decoder_entropy
@@ -56,19 +58,32 @@ def with_weights(network: nn.Module) -> nn.Module:
 def estimates_of_entropy() -> Numbers:
     """Values of each row, and the gradient, for some k and dimensions, in both precisions."""
     found: Numbers = {}
-    for d, k, dtype in (
-        (1, 1, "float64"),
-        (2, 3, "float64"),
-        (8, 1, "float32"),
-        (16, 5, "float32"),
-    ):
-        z = numbers(100, d).to(getattr(torch, dtype)).requires_grad_()
+    single, double = torch.float32, torch.float64
+    for d, k, dtype in ((1, 1, double), (2, 3, double), (8, 1, single), (16, 5, single)):
+        z = numbers(100, d).to(dtype).requires_grad_()
         (slope,) = torch.autograd.grad(knn_entropy(z, k), z)
         found[f"d {d}, k {k}"] = looked_at(knn_entropy(z, k, reduction="none"), slope)
     found["log"] = [knn_entropy(numbers(100, 2), correction="log").item()]
     repeated = numbers(100, 2)[torch.arange(100) // 2]
     found["floor"] = [knn_entropy(repeated, zero="floor", floor=1e-3).item()]
     return found
+
+
+@golden("corrected entropy")
+def corrected_entropy() -> Numbers:
+    """With one Gaussian for all points, and with one each."""
+    z = numbers(100, 2)
+    return {
+        "one": [kpn_entropy(z, 2).item()],
+        "local": [kpn_entropy(z, 2, 20, shrinkage=0.1).item()],
+    }
+
+
+@golden("weighted entropy")
+def weighted_entropy() -> Numbers:
+    """Some dimensions and numbers of neighbours."""
+    sizes = ((1, 3), (4, 8), (8, 20))
+    return {f"d {d}, k {k}": [weighted_knn_entropy(numbers(100, d), k).item()] for d, k in sizes}
 
 
 @golden("decoder entropy")

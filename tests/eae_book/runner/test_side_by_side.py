@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from tiny_checkout import code, entry, run_folders, write_book, write_manifest, write_notebook
 
@@ -85,7 +86,8 @@ def test_a_chapter_that_was_changed_before_its_turn_is_not_taken_for_what_was_as
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_book_that_is_stopped_or_killed_leaves_no_process_behind(checkout, number):
     for name, here in {"01_first": "a", "02_second": "b"}.items():
         write_notebook(
             checkout.root, name, code("print('be' + 'fore')"), code(WAIT.format(here=here))
@@ -106,11 +108,18 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     while not all((checkout.root / "notebooks" / here).exists() for here in "ab"):
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "stopped; the cells that ran are kept under _runs/" in said
-    assert "Traceback" not in said
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert len(started) >= 4, "two chapters and their kernels"
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=60)
+    _, left = psutil.wait_procs(started, timeout=30)
+    assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 128 + number
+        assert stderr.endswith("stopped; the cells that ran are kept under _runs/\n")
+        assert "Traceback" not in stderr
     kept = [path.read_text() for path in checkout.runs.glob("*/*.ipynb")]
     assert len(kept) == 2
     assert all("before\\n" in text for text in kept)

@@ -1,7 +1,8 @@
 """The verb train: what it leaves, what it refuses, and what it does not overwrite."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -9,7 +10,7 @@ from eae_core.cli import main
 from eae_core.cli.model_options import description, flag
 from eae_core.data import load_images
 from eae_core.evaluation import reconstruction_error
-from eae_core.models import MODELS
+from eae_core.models import MODELS, EAEOptions
 from eae_core.records import read_record
 from eae_core.training import load_model
 
@@ -33,12 +34,14 @@ def test_training_leaves_a_record_a_model_and_samples(said, tmp_path):
     assert status == 0
     assert "epoch 1: loss " in out
     assert {path.name for path in folder.iterdir()} == {
+        "codes.npy",
         "model.safetensors",
         "record.json",
         "samples.png",
     }
+    assert np.load(folder / "codes.npy").shape == (60, 3)
     record = read_record(folder / "record.json")
-    assert record.parameters["options"] == {"entropy_weight": 1.0, "k": 2}
+    assert record.parameters["options"] == asdict(EAEOptions(entropy_weight=1.0, k=2))
     assert record.parameters["images"] == 60
     assert record.seeds == [0]
     assert len(record.curves["entropy"]) == 1
@@ -162,7 +165,7 @@ def test_every_model_trains(said, tmp_path, model):
          {"latent_weight": 0.0432, "gradient_penalty": 2.0, "gradient": "jacobian"}),
         (["--model", "ae_l2", "--decoder-l2-stem"],
          {"decoder_l2": 3.072e-3, "decoder_l2_stem": True}),
-        (["--model", "eae", "--decoder-l2", "0"], {"entropy_weight": 1.0, "k": 1}),
+        (["--model", "eae", "--decoder-l2", "0"], asdict(EAEOptions(entropy_weight=1.0, k=1))),
     ],
 )  # fmt: skip
 def test_options_are_those_given_then_those_published(said, tmp_path, words, options):

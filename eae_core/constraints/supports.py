@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+import scipy
 import torch
-from scipy import stats
 from torch import Generator, Tensor, nn
 
+from eae_core.constraints.base import ConstraintLayer
 from eae_core.entropy.distributions import Law, draw_normal, draw_uniform
 from eae_core.entropy.sphere import sphere_knn_entropy, sphere_log_area
-from eae_core.models.layers import ConstraintLayer
 
 
 class CodeBox(ConstraintLayer):
@@ -50,8 +50,8 @@ class CodeBox(ConstraintLayer):
         return Law("uniform", d, d * math.log(2), zero, zero + 1 / 3, draw)
 
     @property
-    def marginal(self) -> stats.rv_continuous:
-        return stats.uniform(-1, 2)
+    def marginal(self) -> scipy.stats.rv_continuous:
+        return scipy.stats.uniform(-1, 2)
 
 
 class CodeSphere(ConstraintLayer):
@@ -100,7 +100,7 @@ class CodeSphere(ConstraintLayer):
         return Law("uniform on the sphere", d, sphere_log_area(d), zero, zero + 1 / d, draw)
 
     @property
-    def marginal(self) -> stats.rv_continuous:
+    def marginal(self) -> scipy.stats.rv_continuous:
         # By Archimedes for d = 3, where it is uniform.
         half = (self.latent_dim - 1) / 2
-        return stats.beta(half, half, -1, 2)
+        return scipy.stats.beta(half, half, -1, 2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+import scipy
 import torch
-from scipy import stats
 from torch import Tensor, nn
 
 from eae_core.entropy import knn_entropy
@@ -48,7 +48,7 @@ class CodeConstraint(nn.Module):
         raise NotImplementedError
 
     @property
-    def marginal(self) -> stats.rv_continuous:
+    def marginal(self) -> scipy.stats.rv_continuous:
         """The law of one coordinate under :attr:`law`, frozen, from ``scipy.stats``."""
         raise NotImplementedError
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import warnings
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
+import scipy
 import torch
 import torch.distributed as dist
-from scipy import stats
 from torch import Generator, Tensor, nn
 
-from eae_core.distributed import gather_rows
+from eae_core.constraints.base import CodeConstraint, check_code
+from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import gaussian
-from eae_core.models.layers import CodeConstraint, check_code
 
 
 def standard_gaussian(latent_dim: int) -> Law:
@@ -40,14 +43,22 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     layer and an entropy term belong together. Always computed in float32 or better, also under
     autocast.
 
+    It takes what ``torch.nn.BatchNorm1d`` takes but for scale and shift, and
+    ``torch.optim.swa_utils.update_bn`` renews its moments. In a layer of half precision the result
+    is rounded back to the input's dtype.
+
     Args:
         latent_dim: d, the number of coordinates.
-        eps: added to the variance.
-        group: torch.distributed ranks that hold the batch together: moments are those of all rows,
-            with gradient, so that the constraint and an entropy with the same ``group`` see one
-            sample. Buffers stay equal on all ranks.
-        momentum: weight of the newest batch in the running moments. PyTorch's 0.1 lets a run of
-            some hundred steps reach its moments; Keras's default corresponds to 0.01.
+        eps: added to the variance, above 0: a coordinate that is constant has none.
+        momentum: weight of the newest batch in the running moments, or None for the plain average
+            of all batches. PyTorch's 0.1 lets a run of some hundred steps reach its moments;
+            Keras's default corresponds to 0.01.
+        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them,
+            looked up when it is used: moments are those of all rows, with gradient, so that the
+            constraint and an entropy with the same ``group`` see one sample. Buffers stay equal on
+            all ranks. A copied layer keeps its group; a saved one keeps ``"world"`` and no other.
+        device: of the running moments.
+        dtype: of the running moments.
 
     Shape:
         (n, d) to (n, d), n >= 2 in training mode.
@@ -72,20 +83,22 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     def __init__(
         self,
         latent_dim: int,
-        *,
         eps: float = 1e-5,
-        momentum: float = 0.1,
-        group: dist.ProcessGroup | None = None,
+        momentum: float | None = 0.1,
+        *,
+        group: Group = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
             raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
         if latent_dim < 1:
             raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-        if not 0 <= eps < math.inf:
-            raise ValueError(f"eps must be finite and at least 0, got {eps}")
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must lie in (0, 1], got {momentum}")
-        super().__init__(int(latent_dim), eps=eps, momentum=momentum, affine=False)
+        if not 0 < eps < math.inf:
+            raise ValueError(f"eps must be finite and above 0, got {eps}")
+        if momentum is not None and not 0 < momentum <= 1:
+            raise ValueError(f"momentum must lie in (0, 1] or be None, got {momentum}")
+        super().__init__(int(latent_dim), eps, momentum, affine=False, device=device, dtype=dtype)
         self.group = group
 
     def forward(self, z: Tensor) -> Tensor:
@@ -102,6 +115,8 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
             )
         with torch.autocast(z.device.type, enabled=False):
             normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
+        if self.running_mean is not None and z.dtype == self.running_mean.dtype:
+            normalized = normalized.to(z.dtype)  # of a layer in half precision
         # Without the slice where all rows are its own: an export would fix their number.
         return normalized if rows is z else normalized[start : start + len(z)]
 
@@ -111,18 +126,41 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         PyTorch's own refuses double codes beside the buffers of a layer in single precision.
         """
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
-        if mean is None or var is None or mean.dtype == rows.dtype:
+        if mean is None or var is None or count is None or mean.dtype == rows.dtype:
             return super().forward(rows)
+        if self.training:
+            count.add_(1)
+        newest = 1 / float(count) if self.training and self.momentum is None else self.momentum
         moments = mean.to(rows.dtype), var.to(rows.dtype)
         normalized = nn.functional.batch_norm(
-            rows, *moments, None, None, self.training, self.momentum or 0.0, self.eps
+            rows, *moments, None, None, self.training, newest or 0.0, self.eps
         )
         if self.training:
             mean.copy_(moments[0])
             var.copy_(moments[1])
-            if count is not None:
-                count.add_(1)
         return normalized
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__ = {
+            name: value if name == "group" else copy.deepcopy(value, memo)
+            for name, value in self.__dict__.items()
+        }
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: a process group is no value that another process could use."""
+        group = self.group
+        if group is not None and group != "world":
+            everyone = dist.is_initialized() and group == dist.group.WORLD
+            group = "world" if everyone else None
+            if not everyone:
+                warnings.warn(
+                    "a process group cannot be saved: set layer.group again after loading",
+                    stacklevel=2,
+                )
+        return {**self.__dict__, "group": group}
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
         return z.double(), z.new_zeros(len(z), dtype=torch.float64)
@@ -132,5 +170,5 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         return standard_gaussian(self.num_features)
 
     @property
-    def marginal(self) -> stats.rv_continuous:
-        return stats.norm()
+    def marginal(self) -> scipy.stats.rv_continuous:
+        return scipy.stats.norm()
