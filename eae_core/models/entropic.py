@@ -15,7 +15,7 @@ from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.regularizers import build_regularizer, radial_loss
+from eae_core.regularizers import RadialLoss, build_regularizer
 from eae_core.regularizers.registry import regularizer_options
 
 KNN_ENTROPY = "knn_entropy"
@@ -143,7 +143,7 @@ class EAE(Autoencoder):
         super().__init__(encoder, decoder, latent_dim)
         self.options: EAEOptions = self.own_options(options)
         self.code_norm = build_constraint(self.options.constraint, latent_dim)
-        self.regularizer = self._build_regularizer()
+        self.regularizer, self.radial = self._build_regularizer(), RadialLoss()
         if self.options.spectral_norm:
             spectrally_normalize(self)
         if self.options.entropy_map != "identity":
@@ -231,7 +231,7 @@ class EAE(Autoencoder):
             terms["regularizer"] = self.regularizer(spread)
             loss = reconstruction + weight * terms["regularizer"]
         if self.options.radial_weight:
-            terms["radial"] = radial_loss(spread)
+            terms["radial"] = self.radial(spread)
             loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)
