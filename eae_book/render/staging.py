@@ -8,11 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 
 from eae_book.render.folding import fold
-from eae_book.render.front import front_files
 from eae_book.runner.project import Project
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.errors import UsageError
@@ -140,6 +138,10 @@ def stage(
     Raises:
         UsageError: If the table of contents names a page that there is not.
     """
+    import nbformat
+
+    from eae_book.render.front import front_files  # torch is imported late
+
     toc = read_yaml(project.root / "_toc.yml")
     config = staged_config(read_config(project.root / "_config.yml"))
     shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)

@@ -13,6 +13,7 @@ from eae_book.render.staging import (
 from eae_book.runner.project import Project
 from eae_core.errors import UsageError
 
+EMPTY = '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}'
 CONFIG = {
     "title": "T",
     "execute": {"execute_notebooks": "force", "timeout": 3},
@@ -133,13 +134,14 @@ def test_all_pages_of_a_table_of_contents_are_found():
 
 
 def test_the_staged_folder_holds_everything(book, tmp_path):
-    pages = stage(book, tmp_path / "new", notebooks={"01_x": "{}"}, runs_page="# Runs\n")
+    pages = stage(book, tmp_path / "new", notebooks={"01_x": EMPTY}, runs_page="# Runs\n")
     assert pages == ["book/preface", "book/runs"]
     found = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
     assert found == {
         "_config.yml",
         "_toc.yml",
         "book",
+        "book/_front.md",
         "book/preface.md",
         "book/runs.md",
         "notebooks",
