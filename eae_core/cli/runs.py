@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +27,8 @@ def folders(root: Path) -> list[tuple[Path | None, Path]]:
     found = [path for path in root.glob("*-*") if path.is_dir() and path.name[0] != "."]
     found.sort(key=lambda path: path.stat().st_mtime)
     records = ((folder / RECORD, folder) for folder in found)
-    return [(path if path.is_file() else None, folder) for path, folder in records]
+    # os.path: a folder of somebody else's is no reason to list nothing.
+    return [(path if os.path.isfile(path) else None, folder) for path, folder in records]
 
 
 def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any]]:

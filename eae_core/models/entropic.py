@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from eae_core.constraints.base import CodeConstraint
 from eae_core.constraints.build import build_constraint, check_constraint
-from eae_core.entropy import knn_entropy
+from eae_core.distributed import gather_rows
+from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.regularizers import build_regularizer, radial_loss
+from eae_core.regularizers import RadialLoss, build_regularizer
 from eae_core.regularizers.registry import regularizer_options
 
 KNN_ENTROPY = "knn_entropy"
+FLOOR = 2.0**-23  # rounding of a coordinate near 1 in float32: no smaller distance means anything
 ENTROPY_MAPS = ("identity", "fixed", "redrawn")
 
 
@@ -141,7 +143,7 @@ class EAE(Autoencoder):
         super().__init__(encoder, decoder, latent_dim)
         self.options: EAEOptions = self.own_options(options)
         self.code_norm = build_constraint(self.options.constraint, latent_dim)
-        self.regularizer = self._build_regularizer()
+        self.regularizer, self.radial = self._build_regularizer(), RadialLoss()
         if self.options.spectral_norm:
             spectrally_normalize(self)
         if self.options.entropy_map != "identity":
@@ -190,8 +192,24 @@ class EAE(Autoencoder):
             y = z @ rows.to(z.dtype).T  # (n, m)
             return knn_entropy(nn.functional.batch_norm(y, None, None, training=True), k)
 
+    def entropy_terms(self, z: Tensor) -> dict[str, Tensor]:
+        """The entropy of a training batch, and how many codes it leaves out because they coincide.
+
+        Where two images are the same, or a precision is coarse, codes coincide and the strict
+        estimate is minus infinity. Training goes on with one code of each such set.
+        """
+        try:
+            return {"entropy": self.entropy(z)}
+        except DuplicatePointsError:
+            kept = distinct_rows(z)
+        try:
+            entropy = self.entropy(kept)
+        except ValueError:  # too few are left, or their coordinates coincide
+            kept, entropy = z[:0], knn_entropy(z, self.options.k, zero="floor", floor=FLOOR)
+        return {"entropy": entropy, "coinciding": z.new_tensor(float(len(z) - len(kept)))}
+
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        if len(x) < self.minimum_batch_size:
+        if self.group is None and len(x) < self.minimum_batch_size:
             needs = f"neighbour {self.options.k}: use at least k + 2 ="
             if self.regularizer is not None:
                 needs = f"the regularizer {self.options.regularizer!r}: use at least"
@@ -203,20 +221,35 @@ class EAE(Autoencoder):
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
         spread = z if weight else z.detach()
+        if self.group is not None:  # each process sees the whole batch of codes
+            spread, _ = gather_rows(spread, self.group)
         terms = {"reconstruction": reconstruction}
         if self.regularizer is None:
-            terms["entropy"] = self.entropy(spread)
+            terms |= self.entropy_terms(spread)
             loss = reconstruction - weight * terms["entropy"]
         else:
             terms["regularizer"] = self.regularizer(spread)
             loss = reconstruction + weight * terms["regularizer"]
         if self.options.radial_weight:
-            terms["radial"] = radial_loss(spread)
+            terms["radial"] = self.radial(spread)
             loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)
             loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
         return {"loss": loss, **terms}
+
+
+def distinct_rows(z: Tensor) -> Tensor:
+    """The rows of z (n, d), of several that are equal the first, with gradient.
+
+    Example:
+        >>> distinct_rows(torch.tensor([[2.0], [1.0], [2.0], [0.0]])).flatten()
+        tensor([2., 1., 0.])
+    """
+    _, number = torch.unique(z.detach(), dim=0, return_inverse=True)  # (n,)
+    place = torch.arange(len(z), device=z.device)
+    first = torch.full_like(place, len(z)).scatter_reduce(0, number, place, "amin")
+    return z[first[first < len(z)].sort().values]
 
 
 def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:

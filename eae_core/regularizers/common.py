@@ -46,13 +46,13 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
 class Regularizer(nn.Module):
     """A term as a module: its options, held; each subclass names the function and its options."""
 
-    def __init__(self, term: Callable[..., Tensor], **options: Any) -> None:
+    def __init__(self, term: Callable[..., Tensor], *, group: Group, **options: Any) -> None:
         super().__init__()
-        self.term, self.options = term, options
+        self.term, self.group, self.options = term, group, options
 
     def forward(self, z: Tensor) -> Tensor:
         """The term of codes z (n, d)."""
-        return self.term(z, **self.options)
+        return self.term(z, group=self.group, **self.options)
 
     def extra_repr(self) -> str:
         """The options that are set."""

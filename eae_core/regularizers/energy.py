@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     first_coordinate,
     full_precision,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import Zero
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     full_precision,
     traceable_engine,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from eae_core.distributed import Group
 from eae_core.entropy.samples import log_distances
 from eae_core.neighbors import nearest_neighbors
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     full_precision,
     traceable_engine,
