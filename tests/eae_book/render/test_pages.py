@@ -7,7 +7,7 @@ import pytest
 from tiny_checkout import write_book
 
 from eae_book.render import cleaning, pages
-from eae_book.render.pages import check_pages, check_paths, render, replace_folder
+from eae_book.render.pages import STAMP, check_pages, check_paths, render, replace_folder
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError
 from eae_core.files import LockedError, locked
@@ -86,6 +86,7 @@ def test_what_a_killed_build_left_behind_is_swept_and_an_interrupt_keeps_the_old
     for left in (project.runs / ".book-1", project.html.parent / ".html-2", project.html):
         left.mkdir(parents=True)
         (left / "index.html").write_text("old")
+    (project.html / STAMP).write_bytes(b"\xff of no build")
     with pytest.raises(KeyboardInterrupt, match="stopped; the book that was there before is kept"):
         render(project, notebooks={"01_x": EMPTY}, runs_page="# Runs")
     assert (project.html / "index.html").read_text() == "old"
