@@ -2,7 +2,12 @@
 
 import sys
 
-from eae_book.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from eae_book.cli import main
+
+        status = main()
+    except KeyboardInterrupt:  # before or after the command takes care of it
+        print("stopped", file=sys.stderr)
+        status = 130
+    sys.exit(status)

@@ -6,11 +6,13 @@ show a full-size result beside its small live run and say when and on what it wa
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import eae_book.revisions  # noqa: F401 (makes the parts of the book known)
+from eae_core.errors import printable
 from eae_core.records import Record, RecordError, read_record
 from eae_core.records import write_record as _write
 from eae_core.revisions import revision
@@ -28,7 +30,9 @@ def load_records(experiment: str, root: str | Path | None = None) -> list[Record
 
     Raises:
         FileNotFoundError: there is none (the experiments that exist are named).
-        RecordError: a file that is no record; file and field are named.
+
+    Warns:
+        UserWarning: a file that is no record is passed over; file and field are named.
     """
     found = list(recorded(experiment, root).values())
     if not found:
@@ -41,16 +45,36 @@ def load_records(experiment: str, root: str | Path | None = None) -> list[Record
 def recorded(experiment: str, root: str | Path | None = None) -> dict[str, Record]:
     """The records of an experiment by run; empty where there are none yet.
 
-    Raises:
-        RecordError: a file that is no record; file and field are named.
+    Warns:
+        UserWarning: a file that is no record is passed over; file and field are named.
     """
     records = {}
     for path in sorted((_root(root) / experiment).glob("*.json")):
-        record = read_record(path)
-        if (record.experiment, record.run) != (experiment, path.stem):
-            raise RecordError(f"{path} is named {record.experiment}/{record.run} inside: rename it")
-        records[record.run] = record
+        try:
+            record = read_record(path)
+            if (record.experiment, record.run) != (experiment, path.stem):
+                raise RecordError(f"{path} is {record.experiment}/{record.run} inside: rename it")
+        except (RecordError, FileNotFoundError) as error:  # another process may have removed it
+            warnings.warn(f"passed over: {printable(str(error))}", stacklevel=2)
+        else:
+            records[record.run] = record
     return records
+
+
+def input_files(name: str, root: str | Path | None = None) -> list[Path]:
+    """Files of records and their sheets, as a chapter's entry in the manifest names them.
+
+    Args:
+        name: an experiment, or some of its runs: ``"benchmarks/entropy-*"``.
+        root: the folder of all records, :func:`results_root` by default.
+
+    Example:
+        >>> [path.name for path in input_files("benchmarks/peers")]
+        ['peers.json']
+    """
+    experiment, _, runs = name.partition("/")
+    found = (_root(root) / experiment).glob(f"{runs or '*'}.*")
+    return sorted(path for path in found if path.is_file())
 
 
 def experiments(root: str | Path | None = None) -> list[str]:
@@ -135,7 +159,7 @@ def caption(record: Record) -> str:
         >>> caption(record)
         'Recorded 20... on ... CPU core... (...), torch ....'
     """
-    torch_version = record.versions["torch"].split("+")[0]
+    torch_version = record.versions.get("torch", "not known").split("+")[0]
     text = f"Recorded {record.created[:10]} on {record.device}, torch {torch_version}."
     reasons = stale(record)
     return f"{text} Out of date: {'; '.join(reasons)}." if reasons else text

@@ -1,8 +1,9 @@
-"""The errors of the suite: what went wrong, in words that say what is possible."""
+"""Errors of the command lines, and what every message needs: near names, printable text."""
 
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
@@ -15,7 +16,7 @@ class UsageError(CommandError):
     """The request itself is wrong, so nothing was run; the command line exits with status 2."""
 
 
-def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
+def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
     """Say which valid names are close to `word`, or list them all if none is.
 
     >>> nearest("latent_dims", ["latent_dim", "epochs"])
@@ -28,11 +29,31 @@ def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
     names = list(dict.fromkeys(options))
     if not names:
         return "there are none"
-    folded = {name.casefold(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.casefold(), list(folded), n=count, cutoff=0.6)
+    folded = {_folded(name): name for name in reversed(names)}
+    close = difflib.get_close_matches(_folded(word), list(folded), n=count, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(folded[name]) for name in close)}?"
     return f"possible: {', '.join(names)}"
+
+
+def _folded(word: object) -> str:
+    return str(word).casefold().replace("-", "_")
+
+
+def printable(text: str) -> str:
+    r"""Text of a file or of an environment with its control characters spelled out.
+
+    A terminal obeys escape codes, whoever wrote them; line ends and tabs stay.
+
+    >>> printable("a \x1b[31mred\x1b[0m name")
+    'a \\x1b[31mred\\x1b[0m name'
+    """
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character)[0] != "C"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def require(modules: Sequence[str], *, extra: str) -> None:

@@ -1,13 +1,29 @@
-"""Files that are either whole or absent: write to a neighbour, then move it into place."""
+"""Files that are either whole or absent, and that one process writes at a time."""
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
+import platform
 import secrets
-import tempfile
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LONGEST_WRITE = 3600.0  # seconds without a byte written, after which a temporary file is a leftover
+
+
+class LockedError(OSError):
+    """Another process writes here."""
 
 
 @contextmanager
@@ -15,7 +31,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. If the block
-    fails, the old file stays and the temporary one is removed.
+    fails, the old file stays and the temporary one is removed; what a process that was killed left
+    behind is removed by a later one.
 
     Raises:
         OSError: the folder cannot be made or written to, or the disk is full.
@@ -29,15 +46,16 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ('hello', 1)
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path, idle=LONGEST_WRITE)
         temporary.touch(exist_ok=False)
         mode = temporary.stat().st_mode  # as the user's umask has it; some writers narrow it
         yield temporary
-        temporary.chmod(mode)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # on the disk before the name points to it
+        with suppress(OSError):  # some shares have modes of their own
+            temporary.chmod(mode)
+        _flush(temporary)
         temporary.replace(path)
     except OSError as error:
         raise _explained(error, path) from error
@@ -47,23 +65,119 @@ def replacing(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def check_writable(folder: str | Path) -> None:
-    """Make the folder and write a nameless file into it, so that hours of work do not end in one.
+def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
+    """Remove temporary files of ``path`` that nobody wrote to for so many seconds."""
+    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
+        with suppress(OSError):  # another process was faster
+            if time.time() - left.stat().st_mtime >= idle:
+                left.unlink()
+
+
+def check_writable(folder: str | Path, *, room: int = 0) -> None:
+    """Write a file as :func:`replacing` does and remove it, so that hours of work do not end there.
+
+    Args:
+        folder: is made if it is missing.
+        room: bytes that must be free.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be made or written to, or there is less room.
     """
     folder = Path(folder)
+    probe = folder / f".probe-{secrets.token_hex(4)}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"x")
+        with replacing(probe) as temporary:
+            temporary.write_bytes(b"x")
+        probe.unlink()
+        if (free := shutil.disk_usage(folder).free) < room:
+            reason = f"{room / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free"
+            raise OSError(errno.ENOSPC, reason)
     except OSError as error:
-        raise _explained(error, folder) from error
+        raise _explained(error.__cause__ or error, folder) from error
 
 
-def _explained(error: OSError, path: Path) -> OSError:
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Within the block no other process gets this lock; a process that dies gives it up.
+
+    The lock lies in a hidden file beside ``path`` that names its owner. It is the operating
+    system's own (``flock``), so that a lock whose owner was killed holds nobody up. Without such
+    locks (on Windows, and on shares that have none) nothing is protected.
+
+    Raises:
+        LockedError: another process has it; says which, on which machine and since when.
+        OSError: the folder cannot be made or written to.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "model"
+        >>> with locked(path), locked(path):
+        ...     pass
+        Traceback (most recent call last):
+        ...
+        eae_core.files.LockedError: ...model is being written by process ...
+    """
+    path = Path(path)
+    lock = path.with_name(f".{path.name[:200]}.lock")
+    file = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while file is None:
+            file = _take(lock, path)
+    except LockedError:
+        raise
+    except OSError as error:
+        raise _explained(error, path) from error
+    with file:
+        now = time.strftime("%Y-%m-%d %H:%M")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()} since {now}")
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+
+def _take(lock: Path, path: Path) -> IO[str] | None:
+    """The lock file, opened and locked; None if its last owner removed it in between."""
+    file = lock.open("a+")
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            return file  # a share without locks
+        file.seek(0)
+        owner = file.read() or "another process"
+        file.close()
+        raise LockedError(
+            f"{path} is being written by {owner}: wait for it, end it, or name another place"
+        ) from None
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+            return file
+    file.close()
+    return None
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name[:200]}."  # a name has 255 bytes at most
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk, before its name points to it."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # shares that have no such call
+                raise
+
+
+def _explained(error: BaseException, path: Path) -> OSError:
     # With an errno, OSError makes the subclass (PermissionError, NotADirectoryError, ...) itself.
-    reason = error.strerror or str(error)
+    number, reason = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
     message = f"cannot write {path} ({reason}): choose a place that is writable and has room"
-    return OSError(error.errno, message) if error.errno else OSError(message)
+    return OSError(number, message) if number else OSError(message)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+
+# What glibc's mallopt calls its settings, and where its own adjustment of them ends.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_USUAL = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 20}
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
@@ -51,10 +58,19 @@ def describe_device(device: str | torch.device = "auto") -> str:
     device = resolve_device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    # The cores this process may use, which a container often restricts; macOS does not say.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else (os.cpu_count() or 1)
+    cores = usable_cores()
     return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()})"
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which a container often restricts; macOS does not say.
+
+    Example:
+        >>> 1 <= usable_cores() <= os.cpu_count()
+        True
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -82,3 +98,30 @@ def peak_memory_bytes(device: torch.device) -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes, Linux KiB
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[None]:
+    """Within the block memory that tensors on the CPU give back stays with this process.
+
+    Otherwise the pages of each large tensor go back to the system and come anew, filled with zeros,
+    in the next step: a fifth of a training step. No number changes, nor the peak of memory. Only
+    glibc can do it (Linux); elsewhere nothing happens.
+
+    Example:
+        >>> with freed_memory_kept():
+        ...     torch.ones(3).sum()
+        tensor(3.)
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
+        yield
+        return
+    libc.mallopt(_MMAP_MAX, 0)
+    libc.mallopt(_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        for setting, value in _USUAL.items():
+            libc.mallopt(setting, value)
+        libc.malloc_trim(0)

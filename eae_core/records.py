@@ -19,8 +19,11 @@ from eae_core.provenance import Provenance
 
 SCHEMA = 2  # 2: revisions and commit; files of 1 are read as having none
 LARGEST_FILE = 1_000_000  # bytes; records are committed
+LARGEST_WHOLE = 2**64
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+# All but tabs and ends of lines: a terminal obeys them, also those that turn the direction of text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _ABSOLUTE_PATH = re.compile(r"(?:^|[\s'\"=(])(?:(?:/[\w.~-]+){2,}|~/|[A-Za-z]:\\)")
 
 
@@ -174,12 +177,9 @@ def read_record(path: str | Path) -> Record:
 
     Raises:
         FileNotFoundError: there is no such file.
-        RecordError: it is no record; file and field are named.
+        RecordError: it is no record, or cannot be read; file and field are named.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RecordError(f"{path} is not JSON: {error}") from error
+    content = _read_json(Path(path))
     schema = content.pop("schema", None) if isinstance(content, dict) else None
     if schema not in (1, SCHEMA):
         raise RecordError(f"{path}: field schema must be 1 or {SCHEMA}, which this code reads")
@@ -195,9 +195,26 @@ def read_record(path: str | Path) -> Record:
     record = Record(**content)
     try:
         _check(record)
-    except RecordError as error:
+    except (RecordError, RecursionError) as error:
         raise RecordError(f"{path}: {error}") from error
     return record
+
+
+def _read_json(path: Path) -> Any:
+    """What a file of at most a record's length holds."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+    if len(text) > LARGEST_FILE:
+        raise RecordError(f"{path} is no record: it holds more than {LARGEST_FILE:,} bytes")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path} is not JSON: {error}") from error
 
 
 def _plain(value: Any, field: str) -> Any:
@@ -222,13 +239,22 @@ def _check(record: Record) -> None:
                 f"{name} {getattr(record, name)!r} must be lower-case letters, digits, '-', '_' "
                 "and '.', such as 'eae-mnist'"
             )
-    for field in fields(record):
-        _check_value(getattr(record, field.name), field.name)
+    try:
+        datetime.fromisoformat(record.created)
+    except ValueError as error:
+        raise RecordError(f"created {record.created!r} is not a date and time") from error
+    for name, kind in (("versions", str), ("revisions", int)):
+        for key, value in getattr(record, name).items():
+            if not isinstance(value, kind):
+                raise RecordError(f"{name}.{key} is {value!r}: it must be of type {kind.__name__}")
+    for name in (each.name for each in fields(record)):
+        _check_value(getattr(record, name), name)
 
 
 def _check_value(value: Any, field: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
+            _check_value(key, f"a key of {field}")
             _check_value(item, f"{field}.{key}")
     elif isinstance(value, list):
         for i, item in enumerate(value):
@@ -237,6 +263,10 @@ def _check_value(value: Any, field: str) -> None:
         raise RecordError(
             f"{field} is {value}: a record holds finite numbers; leave it out and say why in notes"
         )
+    elif isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise RecordError(f"{field} is a whole number of more than 64 bits")
+    elif isinstance(value, str) and _CONTROL.search(value):
+        raise RecordError(f"{field} holds a control character: {value!r}")
     elif isinstance(value, str) and _ABSOLUTE_PATH.search(value):
         raise RecordError(f"{field} holds the path {value!r}, which means nothing elsewhere")
 

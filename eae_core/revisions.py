@@ -20,8 +20,9 @@ MODULES: dict[str, str] = {
     "dense networks": "eae_core.models.dense",
     "training": "eae_core.training.loop",
     "knn entropy": "eae_core.entropy.knn",
+    "regularizers": "eae_core.regularizers.registry",
     "decoder entropy": "eae_core.entropy.decoder",
-    "codes": "eae_core.evaluation.codes",
+    "codes": "eae_core.models.using",
     "densities": "eae_core.evaluation.densities",
     "gaussianity": "eae_core.evaluation.gaussianity",
     "metric frechet": "eae_core.evaluation.fid",
@@ -80,9 +81,20 @@ def revisions_of(parts: Iterable[str]) -> dict[str, int]:
 SCORING = ("codes", "densities", "gaussianity", "metric frechet", "metric kernel")
 
 
-def parts_of_training(model: str, dataset: str) -> tuple[str, ...]:
-    """What decides the weights of a model with the papers' networks."""
-    return (f"model {model}", "networks", "training", f"data {dataset}")
+def parts_of_training(model: str, dataset: str, *, table: bool = False) -> tuple[str, ...]:
+    """What decides the weights of a model of :func:`~eae_core.models.build_model`.
+
+    Args:
+        model: its name.
+        dataset: the name of the data set, empty for own data.
+        table: whether its data are a table, for which the networks are dense ones.
+
+    Example:
+        >>> parts_of_training("eae", "mnist")
+        ('model eae', 'networks', 'training', 'data mnist')
+    """
+    networks = "dense networks" if table else "networks"
+    return (f"model {model}", networks, "training", *([f"data {dataset}"] if dataset else []))
 
 
 def parts_of_features(extractors: Iterable[str]) -> tuple[str, ...]:

@@ -7,16 +7,16 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+import eae_book  # noqa: F401 (makes its drawn data sets known, whichever test runs first)
 from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_images
 
-pytest.register_assert_rewrite("quick_chapters")
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
 
 
 def _reason(info: DatasetInfo) -> str:
     return (
-        f"{info.title} is not prepared in {data_root()}: run `python -m eae_core data prepare "
+        f"{info.title} is not prepared in {data_root()}: run `eae data prepare "
         f"{info.name}`, or see data/README.md"
     )
 

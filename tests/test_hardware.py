@@ -67,3 +67,20 @@ def test_peak_memory_on_a_gpu_is_what_torch_counts(monkeypatch):
     hardware.reset_peak_memory(device)
     assert asked == [device]
     assert peak_memory_bytes(device) == 7
+
+
+def test_freed_memory_stays_with_the_process_only_within_the_block():
+    resource = pytest.importorskip("resource")
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("only glibc can be told to keep freed memory")
+
+    def faults():
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(10):
+            torch.ones(12_000_000).sum()  # 48 MB, above the most that glibc keeps by itself
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with hardware.freed_memory_kept():
+        faults()  # until the heap has its size
+        kept = faults()
+    assert kept < 0.1 * faults()

@@ -11,7 +11,13 @@ import pytest
 import torch
 
 import eae_book
-from eae_book.records import caption, experiments, load_records, results_root, write_record
+from eae_book.records import (
+    caption,
+    experiments,
+    load_records,
+    results_root,
+    write_record,
+)
 from eae_core.records import RecordError, new_record, read_record, record_text
 
 

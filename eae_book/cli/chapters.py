@@ -49,14 +49,14 @@ def book(arguments: argparse.Namespace) -> int:
     began = time.perf_counter()
     project = find_project(arguments.root)
     if arguments.committed:
-        built = build_committed(project)
+        built = build_committed(project, report=show)
     else:
         built = build_book(
             project,
             profile=arguments.profile,
             force=arguments.force,
             progress=not arguments.no_progress,
-            tell=tell,
+            report=show,
             jobs=_jobs(arguments, arguments.profile),
         )
     what = f"{built.pages} pages" if built.fresh else f"{built.pages} pages, unchanged"
@@ -73,7 +73,7 @@ def refresh(arguments: argparse.Namespace) -> int:
         arguments.chapters,
         force=arguments.force,
         progress=not arguments.no_progress,
-        tell=tell,
+        report=show,
         jobs=_jobs(arguments, "cpu"),
     )
     print(f"renewed {len(runs)} in notebooks/ and data/results/chapters/; look at  git diff --stat")
@@ -87,6 +87,6 @@ def _jobs(arguments: argparse.Namespace, profile: str) -> int:
     return jobs
 
 
-def tell(line: str) -> None:
+def show(line: str) -> None:
     """Print a progress line at once, also into a file or a pipe."""
     print(line, flush=True)

@@ -16,7 +16,8 @@ from eae_book.gans.gan import AdversarialModel
 from eae_core.data import ImageSet
 from eae_core.training.guards import check_named
 from eae_core.training.options import History, LoopOptions
-from eae_core.training.run import BatchObjective, Run, carry_out
+from eae_core.training.run import train
+from eae_core.training.trainer import Objective, Trainer, bits
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -46,6 +47,8 @@ class AdversarialOptions(LoopOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_adam("generator_learning_rate", "critic_learning_rate")
+        if self.devices * self.num_nodes > 1:
+            raise ValueError("two networks against each other are trained on one device")
 
 
 def fit_adversarial(
@@ -85,25 +88,21 @@ def fit_adversarial(
         >>> len(history.curve("critic_loss")), len(history.curve("generator_loss"))
         (2, 2)
     """
-    return carry_out(_Game, model, images, options, checkpoint=checkpoint, resume=resume)
+    return train(_Game, model, images, options, checkpoint=checkpoint, resume=resume)
 
 
-class _Sides(BatchObjective):
-    """The critic's terms on the images at an index, or the generator's for as many."""
+class _Sides(Objective):
+    """The critic's terms on a batch, or the generator's for as many images."""
 
-    def __init__(
-        self, model: AdversarialModel, images: ImageSet, layout: torch.memory_format
-    ) -> None:
-        super().__init__(images, layout)
-        self.model = model
-
-    def forward(self, index: Tensor, side: str) -> dict[str, Tensor]:
-        if side == "critic":
-            return self.model.critic_loss(self.batch(index))
-        return self.model.generator_loss(len(index))
+    def forward(self, bits: Tensor, side: str) -> dict[str, Tensor]:
+        x = self.batch(bits)
+        terms: dict[str, Tensor] = (
+            self.model.critic_loss(x) if side == "critic" else self.model.generator_loss(len(x))
+        )
+        return terms
 
 
-class _Game(Run[AdversarialOptions]):
+class _Game(Trainer[AdversarialOptions]):
     """Two losses, two optimizers."""
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -118,26 +117,24 @@ class _Game(Run[AdversarialOptions]):
             for side, rate in rates.items()
         }
 
-    def make_forward(self, images: ImageSet) -> _Sides:
-        return _Sides(self.model, images, self.layout)
+    def make_objective(self) -> _Sides:
+        return _Sides(self.model, self.layout)
 
-    def start_epoch(self) -> None:
-        """Nothing: the rates stay."""
-
-    def train_step(self, index: Tensor) -> None:
-        critic = self.terms(index, "critic")
+    def train_step(self, x: Tensor) -> None:
+        critic = self.terms(x, "critic")
         self.update("critic", critic["loss"])
         self.model.after_critic_step()
-        generator = self.terms(index, "generator")
+        generator = self.terms(x, "generator")
         self.note(
             {f"critic_{name}": term for name, term in critic.items()}
-            | {f"generator_{name}": term for name, term in generator.items()}
+            | {f"generator_{name}": term for name, term in generator.items()},
+            x,
         )
         self.update("generator", generator["loss"])
 
-    def terms(self, index: Tensor, side: str) -> dict[str, Tensor]:
+    def terms(self, x: Tensor, side: str) -> dict[str, Tensor]:
         """Named terms of one side's objective."""
-        terms: dict[str, Tensor] = self.forward(index, side)
+        terms: dict[str, Tensor] = self.forward(bits(x), side)
         check_named(terms, f"{side}_loss")
         return terms
 

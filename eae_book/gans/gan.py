@@ -2,7 +2,7 @@
 
 A critic learns to tell made images from given ones, a generator to make images that it takes for
 given. The losses are two, so that the ordinary loop cannot train them:
-:func:`eae_book.gans.adversarial.fit_adversarial` takes a step of the one and a step of the other in turn.
+:func:`eae_book.gans.adversarial.fit_adversarial` takes a step of each in turn.
 
 The objectives are those of Lee's collection, with its peculiarities; each is named where it stands.
 Two belong to the loop: Lee visits the images in the same order in every epoch and, but for WGAN-GP,

@@ -202,9 +202,10 @@ class CorrectedWGANGP(WGANGP):
 
     As :class:`WGANGP` without what is listed there: weight 10, one mixing weight an image, the
     slope of the critic's own number over the whole image. The critic that
-    :func:`~eae_book.gans.generators.build_generator` gives it has layer normalisation, which the paper
-    proposes in place of batch normalisation, because the bound is meant for each image alone. Steps
-    and rates stay Lee's: one step of the critic for one of the generator, where the paper has five.
+    :func:`~eae_book.gans.generators.build_generator` gives it has layer normalisation, which the
+    paper proposes in place of batch normalisation, because the bound is meant for each image alone.
+    Steps and rates stay Lee's: one step of the critic for one of the generator, where the paper has
+    five.
 
     Source:
         Gulrajani et al. (2017), section 4.

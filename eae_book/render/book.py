@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from eae_book.render.cleaning import clean, warnings_of
+from eae_book.render.staging import check_places
 from eae_book.runner.chapter import ChapterError, Plan, Run, find_run, plan, read_notebook, run
 from eae_book.runner.manifest import Chapter, Manifest, load_manifest
 from eae_book.runner.project import Project
 from eae_book.runner.side_by_side import run_at_once
-from eae_core.errors import CommandError, require
+from eae_core.errors import CommandError, printable, require
 
-Tell = Callable[[str], None]
+if TYPE_CHECKING:
+    from eae_core.records import Record
+
+Report = Callable[[str], None]
+"""Takes a line of progress."""
 
 BOOK_NEEDED = ("jupyter_book", "papermill", "ipykernel", "nbformat")
 
@@ -38,7 +44,7 @@ def build_book(
     profile: str = "quick",
     force: bool = False,
     progress: bool = True,
-    tell: Tell = print,
+    report: Report = print,
     jobs: int = 1,
 ) -> Built:
     """Run all chapters in a profile, reusing earlier results that still hold, and render them.
@@ -53,20 +59,23 @@ def build_book(
     require(BOOK_NEEDED, extra="book")
     manifest = load_manifest(project.manifest)
     plans = [plan(manifest, chapter, profile=profile) for chapter in manifest.chapters]
-    runs = run_all(project, plans, force=force, progress=progress, tell=tell, jobs=jobs)
+    check_places(project, [chapter.name for chapter in manifest.chapters])
+    runs = run_all(project, plans, force=force, progress=progress, report=report, jobs=jobs)
     notebooks = {}
     for planned, done in zip(plans, runs, strict=True):
         cleaned = clean(
             planned.notebook, read_notebook(done.notebook), root=project.root, keep_injected=True
         )
         notebooks[done.chapter.name] = notebook_text(cleaned)
-    return _render(project, manifest, notebooks, records={r.chapter.id: r.record for r in runs})
+    records = {done.chapter.id: done.record for done in runs}
+    return _render(project, manifest, notebooks, records=records, report=report)
 
 
-def build_committed(project: Project) -> Built:
+def build_committed(project: Project, *, report: Report = print) -> Built:
     """Render the committed notebooks as they are, running nothing."""
     require(BOOK_NEEDED, extra="book")
     manifest = load_manifest(project.manifest)
+    check_places(project, [chapter.name for chapter in manifest.chapters])
     notebooks, records = {}, {}
     for chapter in manifest.chapters:
         read_notebook(manifest.notebook(chapter))  # a damaged file is an error that names it
@@ -74,7 +83,7 @@ def build_committed(project: Project) -> Built:
         record = committed_record(project, chapter)
         if record.is_file():
             records[chapter.id] = record
-    return _render(project, manifest, notebooks, records=records)
+    return _render(project, manifest, notebooks, records=records, report=report)
 
 
 def committed_record(project: Project, chapter: Chapter, *, profile: str = "cpu") -> Path:
@@ -88,10 +97,10 @@ def run_all(
     *,
     force: bool,
     progress: bool,
-    tell: Tell,
+    report: Report,
     jobs: int = 1,
 ) -> list[Run]:
-    """Run, or find again, each planned chapter, telling one line each; fail once at the end."""
+    """Run, or find again, each planned chapter, one line each; fail once at the end."""
     from eae_core.cli.tables import spell_seconds
     from eae_core.records import read_record
 
@@ -111,10 +120,10 @@ def run_all(
                 seconds = spell_seconds(read_record(outcome.record).seconds)
                 lines[0] += f"unchanged, ran before in {seconds}" if outcome.reused else seconds
                 warned = [] if outcome.reused else warnings_of(read_notebook(outcome.notebook))
-                lines += [f"    it warned: {line}" for line in warned]
+                lines += [f"    it warned: {printable(line)}" for line in warned]
             with bar.external_write_mode():
                 for line in lines:
-                    tell(line)
+                    report(line)
     if failures:
         raise CommandError("\n".join(failures))
     return [runs[planned.chapter.id] for planned in plans]
@@ -146,14 +155,10 @@ def _found_or_run(
 
 def plan_key(project: Project, planned: Plan) -> str:
     """The hash under which the result of a plan can be found again."""
+    from eae_book.records import input_files
     from eae_book.runner.fingerprint import run_key
 
-    files = [
-        path
-        for experiment in planned.chapter.inputs
-        for path in (project.results / experiment).glob("*")
-        if path.is_file()
-    ]
+    files = [path for name in planned.chapter.inputs for path in input_files(name, project.results)]
     return run_key(
         planned.notebook,
         profile=planned.profile,
@@ -186,28 +191,34 @@ def _render(
     notebooks: Mapping[str, str],
     *,
     records: Mapping[str, Path],
+    report: Report,
 ) -> Built:
     """Write the runs page and build the book."""
-    from eae_book.records import experiments, load_records
+    from eae_book.records import experiments, recorded
     from eae_book.render.pages import render
     from eae_book.render.runs_page import CHAPTERS, runs_page
     from eae_book.render.staging import toc_documents
     from eae_book.runner.strict_yaml import read_yaml
     from eae_core.records import RecordError, read_record
 
-    try:
-        chapters = [
-            (chapter, read_record(records[chapter.id]) if chapter.id in records else None)
-            for chapter in manifest.chapters
-        ]
-        recorded = [
+    def read(path: Path | None) -> Record | None:
+        try:
+            return read_record(path) if path else None
+        except RecordError as error:
+            report(f"warning: passed over: {printable(str(error))}")
+            return None
+
+    chapters = [(chapter, read(records.get(chapter.id))) for chapter in manifest.chapters]
+    with warnings.catch_warnings(record=True) as passed_over:
+        warnings.simplefilter("always")
+        shown = [
             record
             for experiment in experiments(project.results)
             if experiment != CHAPTERS
-            for record in load_records(experiment, project.results)
+            for record in recorded(experiment, project.results).values()
         ]
-    except RecordError as error:
-        raise CommandError(str(error)) from error
-    page, fresh = render(project, notebooks=notebooks, runs_page=runs_page(chapters, recorded))
+    for warning in passed_over:
+        report(f"warning: {warning.message}")
+    page, fresh = render(project, notebooks=notebooks, runs_page=runs_page(chapters, shown))
     pages = toc_documents(read_yaml(project.root / "_toc.yml"))
     return Built(page=page, pages=len(pages), fresh=fresh)

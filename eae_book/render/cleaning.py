@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 import io
+import os
 import re
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from PIL import Image
 from eae_core.errors import CommandError
 
 INJECTED = "injected-parameters"
+TOP = ("_runs", "book", "data", "eae_book", "eae_core", "notebooks")
+"""Folders of a checkout that outputs may speak of."""
 
 
 def clean(source: Any, executed: Any, *, root: Path, keep_injected: bool = False) -> Any:
@@ -94,25 +97,29 @@ def smaller_png(encoded: str) -> str:
 
 
 def warnings_of(executed: Any) -> list[str]:
-    """Lines of stderr that name a warning: they are cleaned away, so they must be told."""
-    return [
+    """Lines of stderr that name a warning, each once: they are cleaned away and shown elsewhere."""
+    found = (
         line.strip()
         for cell in executed["cells"]
         for output in cell.get("outputs", [])
         if output["output_type"] == "stream" and output["name"] == "stderr"
         for line in _joined(output["text"]).splitlines()
         if re.search(r"\b\w*Warning\b", line)
-    ]
+    )
+    return list(dict.fromkeys(found))
 
 
 def machine_paths(root: Path) -> list[str]:
-    """Absolute paths that name this machine, the longest first."""
-    home = str(Path.home())
-    paths = {str(root), str(root.resolve()), sys.prefix, sys.base_prefix}
-    if len(Path(home).parts) > 2:  # a home such as /root or / would match ordinary text
-        paths.add(home)
-    system = {"/", "/usr", "/usr/local"}
-    return sorted(paths - system, key=len, reverse=True)
+    """Absolute paths that name this machine, the longest first.
+
+    A folder at the top, such as /code, /data or /root, names none: ordinary text holds such words.
+
+    >>> any(len(Path(path).parts) == 2 for path in machine_paths(Path("/code")))
+    False
+    """
+    paths = {str(root), str(root.resolve()), sys.prefix, sys.base_prefix, os.path.expanduser("~")}
+    found = {path for path in paths if len(Path(path).parts) > 2}
+    return sorted(found - {"/usr/local"}, key=len, reverse=True)
 
 
 def hide_paths(text: str, *, root: Path) -> str:
@@ -121,12 +128,16 @@ def hide_paths(text: str, *, root: Path) -> str:
     >>> hide_paths("saved in /home/me/book/_runs/x", root=Path("/home/me/book"))
     'saved in _runs/x'
     """
-    for path in [*machine_paths(root), tempfile.gettempdir()]:
-        if Path(path) in (root, root.resolve()):
+    roots = {str(root), str(root.resolve())}
+    top = "|".join(map(re.escape, TOP))
+    for path in sorted({*machine_paths(root), *roots, tempfile.gettempdir()}, key=len)[::-1]:
+        if path not in roots:
+            text = re.sub(path_pattern(path), "...", text)
+        elif len(Path(path).parts) > 2:
             text = re.sub(f"{path_pattern(path)}/", "", text)
             text = re.sub(path_pattern(path), ".", text)
         else:
-            text = re.sub(path_pattern(path), "...", text)
+            text = re.sub(f"{path_pattern(path)}/(?=({top})\\b)", "", text)
     return text
 
 

@@ -7,8 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,8 +15,10 @@ from pathlib import Path
 from eae_book.provenance import code_hash
 from eae_book.render.cleaning import machine_paths, path_pattern
 from eae_book.render.staging import stage
+from eae_book.runner.processes import ensure_home, start, stop
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError
+from eae_core.files import locked
 
 STAMP = ".built-from"
 """Inside the built book: a hash of everything it was made from."""
@@ -52,14 +52,25 @@ def render(project: Project, *, notebooks: Mapping[str, str], runs_page: str) ->
         CommandError: The build warned, a page is missing, or a page names this machine.
     """
     project.runs.mkdir(parents=True, exist_ok=True)
+    with locked(project.html):  # so whatever lies there was left by a build that was killed
+        for left in (*project.runs.glob(".book-*"), *project.html.parent.glob(".html-*")):
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            return _render(project, notebooks, runs_page)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the book that was there before is kept") from None
+
+
+def _render(project: Project, notebooks: Mapping[str, str], runs_page: str) -> tuple[Path, bool]:
     with tempfile.TemporaryDirectory(prefix=".book-", dir=project.runs) as folder:
         source, output = Path(folder) / "source", Path(folder) / "output"
         source.mkdir()
         pages = stage(project, source, notebooks=notebooks, runs_page=runs_page)
         stamp, first = _stamp(source), project.html / "index.html"
         old = project.html / STAMP
-        if first.is_file() and old.is_file() and old.read_text(encoding="ascii").strip() == stamp:
+        if first.is_file() and old.is_file() and old.read_bytes().strip() == stamp.encode():
             return first, False
+        check_paths(source, project.root)  # at once, and not after minutes of building
         _jupyter_book(project, source, output)
         html = output / "_build" / "html"
         check_pages(html, pages)
@@ -87,23 +98,27 @@ def _stamp(source: Path) -> str:
 
 def _jupyter_book(project: Project, source: Path, output: Path) -> None:
     """Call Jupyter Book in a process of its own; a warning is an error, and all are shown."""
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
     options = ["--all", "-W", "-n", "--keep-going", "-q", "--path-output", str(output)]
-    result = subprocess.run(
-        [*command, str(source), *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env={**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"},
-        check=False,
-    )
+    ensure_home()
+    environment = {**os.environ, "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8"}
+    with tempfile.TemporaryFile() as written:
+        process = start(
+            "jupyter_book.cli.main:main",
+            ["build", str(source), *options],
+            log=written,
+            environment=environment,
+        )
+        try:
+            status = process.wait()
+        finally:
+            stop([process])
+        written.seek(0)
+        text = written.read().decode(errors="replace")
     # The pages lie in the checkout under the same names, so that is what a reader should see.
-    log = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout).replace(f"{source}{os.sep}", "")
+    log = re.sub(r"\x1b\[[0-9;]*m", "", text).replace(f"{source}{os.sep}", "")
     path = project.runs / "book.log"
     path.write_text(log, encoding="utf-8")
-    if result.returncode == 0:
+    if status == 0:
         return
     complaints = [line for line in log.splitlines() if re.search(r"WARNING|ERROR|CRITICAL", line)]
     shown = complaints or log.splitlines()[-15:]
@@ -134,15 +149,16 @@ def check_pages(html: Path, pages: Sequence[str]) -> None:
 
 
 def check_paths(html: Path, root: Path) -> None:
-    """No page may name a folder of the machine it was built on."""
-    pattern = re.compile("|".join(path_pattern(path) for path in machine_paths(root)))
+    """No page, before it is built or after, may name a folder of the machine it was built on."""
+    paths = machine_paths(root)
+    pattern = re.compile("|".join(path_pattern(path) for path in paths) or r"(?!)")
     for path in sorted(html.rglob("*")):
         if path.suffix not in {".html", ".js", ".json", ".ipynb", ".md", ".txt"}:
             continue
         found = pattern.search(path.read_text(encoding="utf-8", errors="replace"))
         if found:
             page = path.relative_to(html).as_posix()
-            raise CommandError(f"the built page {page} names a folder of this machine: {found[0]}")
+            raise CommandError(f"the page {page} names a folder of this machine: {found[0]}")
 
 
 def replace_folder(new: Path, target: Path) -> None:
@@ -153,8 +169,8 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     try:
         new.rename(target)
-    except OSError:
-        if old.exists():
+    except BaseException:  # Ctrl-C included
+        if old.exists() and not target.exists():
             old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)

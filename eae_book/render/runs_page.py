@@ -5,11 +5,16 @@ Jupyter Book's own table of execution times is empty when the book does not exec
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from eae_book.runner.manifest import Chapter
 from eae_core.cli.tables import spell_bytes, spell_seconds
-from eae_core.records import Record
+from eae_core.errors import printable
+
+if TYPE_CHECKING:
+    from eae_core.records import Record
 
 CHAPTERS = "chapters"
 """The experiment under which runs of chapters are recorded."""
@@ -48,7 +53,7 @@ def runs_page(
 def _chapter_table(chapters: Sequence[tuple[Chapter, Record | None]]) -> str:
     rows = []
     for chapter, record in chapters:
-        link = f"[{chapter.id} {_text(chapter.title)}](../notebooks/{chapter.name}.ipynb)"
+        link = f"[{chapter.id} {markdown_text(chapter.title)}](../notebooks/{chapter.name}.ipynb)"
         if record is None:
             rows.append([link, "not recorded", "", "", "", ""])
             continue
@@ -72,8 +77,8 @@ def _measured(record: Record) -> list[str]:
     return [
         spell_seconds(record.seconds).replace(" ", "\u00a0"),
         spell_bytes(record.peak_memory_bytes).replace(" ", "\u00a0"),
-        _text(record.device),
-        record.created[:10].replace("-", "\u2011"),
+        markdown_text(record.device),
+        markdown_text(record.created[:10]).replace("-", "\u2011"),
     ]
 
 
@@ -85,7 +90,11 @@ def _version_table(records: Iterable[Record]) -> str:
             found = versions.setdefault(package, [])
             if version not in found:
                 found.append(version)
-    return _table(["package", "version"], [[_text(p), ", ".join(v)] for p, v in versions.items()])
+    rows = [
+        [markdown_text(package), markdown_text(", ".join(found))]
+        for package, found in versions.items()
+    ]
+    return _table(["package", "version"], rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -93,8 +102,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _text(words: str) -> str:
-    """Plain words inside a Markdown table."""
-    for character in "\\|[]<>*_`$":
-        words = words.replace(character, f"\\{character}")
-    return words
+def markdown_text(text: str) -> str:
+    r"""A text of a record or a title as plain text of a page: no markup, no control characters.
+
+    >>> markdown_text("<b>2.13</b> | x")
+    '\\<b\\>2.13\\</b\\> \\| x'
+    """
+    return re.sub(r"([\\|\[\]<>*_`$&#{}~!@])", r"\\\1", " ".join(printable(text).split()))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from eae_book.render.folding import fold
 from eae_book.runner.project import Project
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.errors import UsageError
+from eae_core.files import check_writable
 
 RUNS_PAGE = "book/runs"
 """The generated page, as the table of contents names it."""
@@ -45,6 +48,9 @@ def read_config(path: Path) -> dict[str, Any]:
     config = read_yaml(path)
     if not isinstance(config, dict):
         raise UsageError(f"{path} must be a mapping of Jupyter Book's options")
+    for name in ("execute", "html", "launch_buttons", "repository"):
+        if not isinstance(config.get(name) or {}, dict):
+            raise UsageError(f"{path}: {name} must be a mapping of options, not {config[name]!r}")
     return config
 
 
@@ -54,6 +60,8 @@ def staged_config(config: Mapping[str, Any]) -> dict[str, Any]:
     Repository links and launch buttons need the repository's public address. While
     `repository.url` is empty they are taken out, rather than pointing at an invented one.
 
+    Colab opens notebooks of GitHub alone, so for another host the launch buttons go.
+
     >>> staged_config({"repository": {"url": ""}, "launch_buttons": {"colab_url": "c"}})["html"]
     {'use_repository_button': False, 'use_issues_button': False, 'use_edit_page_button': False}
     """
@@ -61,12 +69,65 @@ def staged_config(config: Mapping[str, Any]) -> dict[str, Any]:
     execute = dict(config.get("execute") or {})
     staged["execute"] = {**execute, "execute_notebooks": "off"}
     staged["only_build_toc_files"] = True
-    if not str((config.get("repository") or {}).get("url") or "").strip():
+    repository = dict(config.get("repository") or {})
+    url = repository_url(str(repository.get("url") or ""))
+    if url:
+        branch = str(repository.get("branch") or "main")
+        staged["repository"] = {**repository, "url": url, "branch": branch}
+        if not url.startswith("https://github.com/"):
+            staged.pop("launch_buttons", None)
+    else:
         for key in ("repository", "launch_buttons"):
             staged.pop(key, None)
         buttons = ("use_repository_button", "use_issues_button", "use_edit_page_button")
         staged["html"] = {**dict(config.get("html") or {}), **dict.fromkeys(buttons, False)}
     return staged
+
+
+def repository_url(address: str) -> str:
+    """The web address of a repository from any of the forms that git knows; empty stays empty.
+
+    >>> repository_url("git@github.com:someone/book.git")
+    'https://github.com/someone/book'
+    """
+    address = address.strip()
+    form = r"(?:(?:https?|git|ssh)://)?(?:git@)?(?:www\.)?([\w.-]+\.\w+)[:/]([\w./-]+?)(?:\.git)?/?"
+    found = re.fullmatch(form, address)
+    host, path = (found[1].lower(), found[2]) if found else ("", "")
+    parts = path.split("/")
+    if address and (not all(parts) or len(parts) < 2 or (host == "github.com" and len(parts) > 2)):
+        raise UsageError(
+            f"_config.yml: repository.url is {address!r}, which is not the address of a "
+            "repository, such as https://github.com/OWNER/NAME"
+        )
+    return f"https://{host}/{path}" if address else ""
+
+
+def check_places(project: Project, chapters: Collection[str]) -> None:
+    """Whether the book can be built, as far as that is known before any chapter runs.
+
+    Args:
+        project: The checkout.
+        chapters: Names of the chapters, `NN_slug`.
+
+    Raises:
+        UsageError: The settings or the table of contents are wrong.
+        OSError: A folder cannot be written to.
+    """
+    staged_config(read_config(project.root / "_config.yml"))
+    pages = toc_documents(read_yaml(project.root / "_toc.yml"))
+    if not pages:
+        raise UsageError("_toc.yml names no page: it has a root, and parts with chapters")
+    for page in pages:
+        written = page.startswith("book/") and _page_exists(project.root, page)
+        if not written and page not in (RUNS_PAGE, *(f"notebooks/{name}" for name in chapters)):
+            raise UsageError(f"_toc.yml names the page {page!r}, but there is no such file")
+    for folder in (project.runs, project.html.parent):
+        check_writable(folder)
+
+
+def _page_exists(folder: Path, page: str) -> bool:
+    return any((folder / f"{page}{ending}").is_file() for ending in (".md", ".ipynb"))
 
 
 def stage(
@@ -83,18 +144,30 @@ def stage(
     Raises:
         UsageError: If the table of contents names a page that there is not.
     """
+    import nbformat
+
+    from eae_book.render.front import front_files  # torch is imported late
+
     toc = read_yaml(project.root / "_toc.yml")
     config = staged_config(read_config(project.root / "_config.yml"))
-    shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)
+    try:
+        shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)
+    except shutil.Error as error:  # a link to nowhere, a pipe
+        source, _, reason = error.args[0][0]
+        raise UsageError(f"cannot copy {project.show(Path(source))}: {reason}") from error
+    for name, content in front_files(project.results).items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (target / "book" / name).write_bytes(data)
     (target / "notebooks").mkdir()
     for name, text in notebooks.items():
-        (target / "notebooks" / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        folded = nbformat.writes(fold(nbformat.reads(text, as_version=4)))
+        (target / "notebooks" / f"{name}.ipynb").write_text(folded, encoding="utf-8")
     (target / f"{RUNS_PAGE}.md").write_text(runs_page, encoding="utf-8")
     shutil.copy(project.root / "_toc.yml", target / "_toc.yml")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     (target / "_config.yml").write_text(text, encoding="utf-8")
     pages = toc_documents(toc)
     for page in pages:
-        if not any((target / f"{page}{ending}").is_file() for ending in (".md", ".ipynb")):
+        if not _page_exists(target, page):
             raise UsageError(f"_toc.yml names the page {page!r}, but there is no such file")
     return pages

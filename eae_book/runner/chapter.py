@@ -8,19 +8,26 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eae_book.checks import FAILS
 from eae_book.runner.manifest import Chapter, Manifest, Value
 from eae_book.runner.parameters import parameters_cell, read_parameters, resolve
 from eae_book.runner.project import Project
 from eae_core.cli.folders import RECORD, fresh_folder
-from eae_core.errors import CommandError, UsageError, require
+from eae_core.errors import CommandError, UsageError, printable, require
+from eae_core.provenance import Provenance
+
+if TYPE_CHECKING:
+    from eae_core.records import Record
 
 NEEDED = ("papermill", "ipykernel", "nbformat")
 KERNEL_LOG = "kernel.log"
-KEY = "key"
-"""The file that marks a finished run: the hash of all that decided its outputs."""
+KEY = "run_key"
+"""The parameter of a run's record that holds the hash of all that decided its outputs."""
+LONGEST_MESSAGE = 40  # lines of an error that are shown
+DAMAGED = (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError)
+"""What a file that is no notebook makes nbformat raise."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,12 @@ class Plan:
     """What replaces values of the parameters cell."""
     defaults: Mapping[str, Value]
     own_values: bool = False
-    """Whether a reader chose values: a claim that does not hold is then told and stops nothing."""
+    """Whether a reader chose values: a claim that does not hold is then shown and stops nothing."""
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Of all parameters in this run."""
+        return {**self.defaults, **self.parameters}
 
 
 @dataclass(frozen=True)
@@ -69,12 +81,14 @@ def read_notebook(path: Path) -> Any:
     import nbformat
 
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
     except FileNotFoundError as error:
         raise UsageError(
             f"the manifest names {path.name}, but there is no such notebook"
         ) from error
-    except (OSError, ValueError, AttributeError, nbformat.ValidationError) as error:
+    except (*DAMAGED, nbformat.ValidationError) as error:
         raise UsageError(f"{path} is not a notebook: {error}") from error
 
 
@@ -92,7 +106,9 @@ def plan(
     except UsageError as error:
         raise UsageError(f"{manifest.notebook(chapter).name}: {error}") from error
     parameters = resolve(chapter, defaults, profile=profile, assignments=assignments)
-    return Plan(chapter, profile, notebook, parameters, defaults, own_values=bool(assignments))
+    planned = Plan(chapter, profile, notebook, parameters, defaults, own_values=bool(assignments))
+    _record(planned, Provenance("", "", {}))  # what cannot be recorded is refused before it runs
+    return planned
 
 
 def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True) -> Run:
@@ -101,14 +117,16 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
     Args:
         project: The checkout.
         planned: What `plan` returned.
-        key: Kept beside the result, so that `find_run` can find it again.
+        key: Kept in the record, so that `find_run` can find the result again.
         progress: Show a bar, one step a cell, on stderr.
 
     Raises:
         ChapterError: A cell failed. The executed part is kept, the message says where.
         KeyboardInterrupt: Likewise kept.
     """
-    chapter = planned.chapter
+    from eae_core.records import write_record
+
+    chapter, provenance = planned.chapter, Provenance.now()
     folder = fresh_folder(project.runs, f"{chapter.id}-{planned.profile}")
     finished = Run(chapter, planned.profile, folder, reused=False)
     began = time.perf_counter()
@@ -121,23 +139,36 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
         raise KeyboardInterrupt(
             f"stopped; the cells that ran are kept in {project.show(finished.notebook)}"
         ) from None
-    seconds = time.perf_counter() - began
-    _write_record(planned, finished.record, executed, seconds=seconds)
-    if key:
-        (folder / KEY).write_text(f"{key}\n", encoding="ascii")
+    record = _record(
+        planned,
+        provenance,
+        key=key,
+        seconds=round(time.perf_counter() - began, 2),
+        peak_memory_bytes=executed.metadata.papermill.get("peak_memory_bytes", 0),
+    )
+    try:
+        write_record(record, finished.record)
+    except OSError as error:
+        raise ChapterError(f"chapter {chapter.id} ran, but {error}") from error
     failed = tuple(line for line in printed_lines(executed) if line.startswith(FAILS))
     return replace(finished, failed_claims=failed)
 
 
 def find_run(project: Project, planned: Plan, *, key: str) -> Run | None:
-    """The newest finished run with this key, if there is one."""
+    """The newest finished run with this key, if any; what cannot be read is passed over."""
+    from eae_book.records import stale
+    from eae_core.records import RecordError, read_record
+
     chapter = planned.chapter
     for folder in sorted(project.runs.glob(f"{chapter.id}-{planned.profile}-*"), reverse=True):
         found = Run(chapter, planned.profile, folder, reused=True)
-        marker = folder / KEY
-        complete = all(path.is_file() for path in (marker, found.notebook, found.record))
-        if complete and marker.read_text(encoding="ascii").strip() == key:
-            return found
+        try:
+            if stale(read_record(found.record), {KEY: key}):
+                continue
+            read_notebook(found.notebook)
+        except (FileNotFoundError, RecordError, UsageError):  # unfinished, or damaged
+            continue
+        return found
     return None
 
 
@@ -166,11 +197,13 @@ def _execute(project: Project, planned: Plan, target: Path, *, progress: bool) -
         )
     except papermill.PapermillExecutionError as error:
         raise ChapterError(_failure(project, planned, target, error)) from error
-    except (DeadKernelError, CellExecutionError) as error:
+    except (DeadKernelError, CellExecutionError, RuntimeError, OSError) as error:
+        dead = isinstance(error, DeadKernelError | CellExecutionError)
+        reason = "the kernel died (did it run out of memory?)" if dead else printable(str(error))
         raise ChapterError(
-            f"chapter {planned.chapter.id}: the kernel died (did it run out of memory?)\n"
+            f"chapter {planned.chapter.id}: {reason}\n"
             f"  the cells that ran are kept in {project.show(target)}\n"
-            f"  the kernel's last words are in {project.show(target.with_name(KERNEL_LOG))}"
+            f"  the kernel's own messages are in {project.show(target.with_name(KERNEL_LOG))}"
         ) from error
 
 
@@ -185,33 +218,41 @@ def printed_lines(executed: Any) -> Iterator[str]:
 def _failure(project: Project, planned: Plan, target: Path, error: Any) -> str:
     """Which cell failed, how, and where to look."""
     first = next((line for line in error.source.splitlines() if line.strip()), "")
-    reason = (str(error.evalue).strip().splitlines() or [""])[-1]
+    lines = printable(f"{error.ename}: {str(error.evalue).strip()}").splitlines()
+    reason = "\n    ".join(lines[:LONGEST_MESSAGE] + ["..."] * (len(lines) > LONGEST_MESSAGE))
     return (
         f"chapter {planned.chapter.id} failed in cell [{error.exec_count}], "
         f"which begins  {first.strip()}\n"
-        f"  {error.ename}: {reason}\n"
+        f"  {reason}\n"
         f"  the cells that ran are kept in {project.show(target)}"
     )
 
 
-def _write_record(planned: Plan, path: Path, executed: Any, *, seconds: float) -> None:
-    """Leave `record.json` beside the executed notebook."""
-    from eae_core.records import RecordError, new_record, record_text
+def _record(
+    planned: Plan,
+    provenance: Provenance,
+    *,
+    key: str = "",
+    seconds: float = 0.0,
+    peak_memory_bytes: int = 0,
+) -> Record:
+    """The record of a run; `UsageError` if its values cannot stand in one."""
+    from eae_core.records import new_record
 
-    parameters = {**planned.defaults, **planned.parameters}
-    device = parameters.get("device", "cpu")  # a chapter without the parameter stays on the CPU
-    seed = parameters.get("seed")
+    chapter, values = planned.chapter, planned.values
+    device = values.get("device", "cpu")  # a chapter without the parameter stays on the CPU
+    seed = values.get("seed")
     try:
-        record = new_record(
+        return new_record(
             "chapters",
-            f"{planned.chapter.id}-{planned.profile}".lower(),
-            parameters=parameters,
+            f"{chapter.id}-{planned.profile}".lower(),
+            parameters={**values, **({KEY: key} if key else {})},
             metrics={},
             seeds=[seed] if isinstance(seed, int) and not isinstance(seed, bool) else [],
-            seconds=round(seconds, 2),
-            peak_memory_bytes=executed.metadata.papermill.get("peak_memory_bytes", 0),
+            seconds=seconds,
+            peak_memory_bytes=peak_memory_bytes,
             device=device if isinstance(device, str) else "cpu",
+            provenance=provenance,
         )
-        path.write_text(record_text(record), encoding="utf-8")
-    except RecordError as error:
-        raise CommandError(f"the chapter ran, but cannot be recorded: {error}") from error
+    except ValueError as error:
+        raise UsageError(f"chapter {chapter.id}: {error}") from error

@@ -48,11 +48,17 @@ def run_key(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+COMPUTING = ("train", "metrics")
+"""Extras whose packages decide numbers; those of `book` mostly run and render chapters."""
+DRAWING = ("matplotlib", "mpmath", "seaborn")
+"""The others of `book`, which chapters themselves import."""
+
+
 def dependency_versions() -> dict[str, str]:
-    """Installed versions of everything the package depends on, without its extras."""
+    """Installed versions of everything that can change a chapter's outputs."""
     versions = installed_versions()
     try:
-        needed = [text for text in requires("eae-core") or [] if "extra ==" not in text]
+        needed = [text for text in requires("eae-core") or [] if _decides(text)]
     except PackageNotFoundError:  # imported from a folder, without an installation
         return versions
     for requirement in needed:
@@ -62,3 +68,9 @@ def dependency_versions() -> dict[str, str]:
         except PackageNotFoundError:
             versions[name] = "not installed"
     return versions
+
+
+def _decides(requirement: str) -> bool:
+    """Whether a line of the package's requirements names something that chapters compute with."""
+    extra = re.search(r"extra == [\"'](\w+)[\"']", requirement)
+    return not extra or extra[1] in COMPUTING or requirement.startswith(DRAWING)

@@ -62,8 +62,13 @@ def find_project(root: Path | None = None) -> Project:
         candidates = [Path(__file__).resolve().parents[2], here, *here.parents]
     for candidate in candidates:
         project = Project(candidate)
-        if project.manifest.is_file():
-            return project
+        try:
+            project.manifest.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot read {project.manifest}: {error.strerror}") from error
+        return project
     raise UsageError(
         f"no notebooks/manifest.yml in {candidates[0]}: the book's commands need a checkout; "
         "run them in one, or name it with --root"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -13,22 +11,18 @@ from dataclasses import dataclass, replace
 from typing import IO
 
 from eae_book.runner.chapter import ChapterError, Plan, Run, find_run
+from eae_book.runner.processes import start, stop
 from eae_book.runner.project import Project
 
 MOST = 4  # chapters at once, unless more are asked for: each takes 0.5 to 0.8 GB at quick size
-_LOOK = 0.1  # seconds between two looks at the processes
-_STOP = signal.SIGTERM if os.name == "nt" else signal.SIGINT  # Windows sends no other to a process
-
-
-def cores() -> int:
-    """How many this process may use, which a container often restricts; macOS does not say."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
+_INTERVAL = 0.1  # seconds between two looks at the processes
 
 
 def usual_jobs(profile: str) -> int:
     """How many chapters at once: quick ones keep one core busy each, others all that there is."""
-    return min(MOST, cores()) if profile == "quick" else 1
+    from eae_core.hardware import usable_cores  # torch is imported late, for quick refusals
+
+    return min(MOST, usable_cores()) if profile == "quick" else 1
 
 
 @dataclass
@@ -36,7 +30,7 @@ class _Started:
     planned: Plan
     key: str
     process: subprocess.Popen[bytes]
-    said: IO[bytes]  # on stderr
+    log: IO[bytes]
 
 
 def run_at_once(
@@ -53,7 +47,9 @@ def run_at_once(
         plans: Of chapters at their own values, with the keys under which results are found.
         jobs: How many at a time.
     """
-    threads = str(max(1, cores() // jobs))
+    from eae_core.hardware import usable_cores
+
+    threads = str(max(1, usable_cores() // jobs))
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
     waiting = list(reversed(plans))
     running: list[_Started] = []
@@ -66,39 +62,31 @@ def run_at_once(
                 running.remove(one)
                 yield one.planned, _outcome(project, one)
             if not ended:
-                time.sleep(_LOOK)
+                time.sleep(_INTERVAL)
     except KeyboardInterrupt:
         kept = f"{project.show(project.runs)}/"
         raise KeyboardInterrupt(f"stopped; the cells that ran are kept under {kept}") from None
     finally:
-        for one in running:
-            one.process.send_signal(_STOP)
-        for one in running:
-            one.process.wait()
+        stop([one.process for one in running])
 
 
 def _start(project: Project, planned: Plan, key: str, environment: dict[str, str]) -> _Started:
-    said = tempfile.TemporaryFile()  # noqa: SIM115 (closed when its process has ended)
-    words = ["run", planned.chapter.id, "--profile", planned.profile, "--no-progress"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eae_core", *words, "--root", str(project.root)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=said,
-        start_new_session=True,  # so that Ctrl-C reaches it once, from here
-    )
-    return _Started(planned, key, process, said)
+    log = tempfile.TemporaryFile()  # noqa: SIM115 (closed when its process has ended)
+    arguments = ["run", planned.chapter.id, "--profile", planned.profile, "--no-progress"]
+    arguments += ["--root", str(project.root)]
+    process = start("eae_book.cli:main", arguments, log=log, environment=environment)
+    return _Started(planned, key, process, log)
 
 
 def _outcome(project: Project, one: _Started) -> Run | ChapterError:
-    with one.said:
-        one.said.seek(0)
-        words = one.said.read().decode(errors="replace").strip()
+    with one.log:
+        one.log.seek(0)
+        text = one.log.read().decode(errors="replace").strip()
+    stop([one.process])  # it has ended; this closes the pipe
     chapter = one.planned.chapter
     if one.process.returncode:
-        how = words.removeprefix("error: ") or f"ended with status {one.process.returncode}"
-        return ChapterError(how if "chapter" in how else f"chapter {chapter.id}: {how}")
+        reason = text.removeprefix("error: ") or f"ended with status {one.process.returncode}"
+        return ChapterError(reason if "chapter" in reason else f"chapter {chapter.id}: {reason}")
     done = find_run(project, one.planned, key=one.key)
     if done is None:
         return ChapterError(f"chapter {chapter.id} changed before its turn: run it again")

@@ -7,13 +7,15 @@ started, 130 stopped with Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 from eae_core.cli.parser import build_parser
-from eae_core.errors import CommandError, UsageError
+from eae_core.errors import CommandError, UsageError, printable
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -29,7 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the verb that these words choose; errors become one line and an exit status."""
-    arguments = parser.parse_args(argv)
+    prepare_streams()
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit:  # after the help, or words that it explains
+        if not _flushed():
+            raise SystemExit(FAILED) from None
+        raise
     module, function = arguments.call.split(":")
     try:
         # Each verb imports what it needs, so that --help need not wait for torch.
@@ -37,18 +45,55 @@ def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         sys.stdout.flush()
         return status
     except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USAGE
+        return _ended(f"error: {error}", USAGE)
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return FAILED
+        return _ended(f"error: {error}", FAILED)
     except KeyboardInterrupt as interrupt:
-        print(f"\n{interrupt or 'stopped'}", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has gone; keep Python from complaining at exit.
+        return _ended(str(interrupt) or "stopped", INTERRUPTED)
+    except BrokenPipeError:  # the reader of a pipe (`| head`) has gone
+        return _ended("", FAILED)
+    except MemoryError as error:
+        return _ended(f"error: there is not enough memory: {error or 'ask for less'}", FAILED)
+    except OSError as error:  # a full disk, a folder of another user, a name too long
+        place = f": {error.filename}" if error.filename and error.strerror else ""
+        return _ended(f"error: {error.strerror or error}{place}", FAILED)
+
+
+def prepare_streams() -> None:
+    """Let nothing that is written fail for how this process was started.
+
+    A closed stream (`>&-`) leads nowhere, and its number cannot become that of a file; a character
+    that the terminal's encoding lacks is spelled out.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, open(os.devnull, "r" if number == 0 else "w"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _ended(text: str, status: int) -> int:
+    """Write the last line of a command that did not end well, and return its status."""
+    with suppress(OSError):
+        # A terminal shows the ^C that was typed; the line begins below it.
+        start = "\n" if status == INTERRUPTED and sys.stderr.isatty() else ""
+        if text:
+            print(f"{start}{printable(text)}", file=sys.stderr, flush=True)
+    _flushed()
+    return status
+
+
+def _flushed() -> bool:
+    """Whether all that was printed could be written."""
+    try:
+        sys.stdout.flush()
+    except OSError:  # full, or its reader has gone: keep Python from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return False
+    return True
 
 
 def main_script() -> None:

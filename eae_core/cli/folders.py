@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eae_core.errors import CommandError
 
-RECORD = "record.json"
+RECORD, CHECKPOINT, CODES = "record.json", "model.safetensors", "codes.npy"
 
 
 def fresh_folder(root: Path, name: str) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import Field, fields, replace
 from inspect import getdoc
 from typing import Any, get_type_hints
 
+from eae_core.data.catalogue import DATASETS
 from eae_core.errors import UsageError, nearest
 from eae_core.models import MODELS, ModelOptions, published_options
 
@@ -19,7 +20,8 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "options of the models",
         f"Models: {', '.join(MODELS)}.\n"
-        "Where nothing is given, the weights are those published for the data set.",
+        "Where nothing is given, the weights are those published for the data set; for own data\n"
+        "they are the models' defaults.",
     )
     owners: dict[str, list[str]] = {}
     for name, (_, options_class) in MODELS.items():
@@ -69,6 +71,8 @@ def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
 def chosen_options(arguments: argparse.Namespace) -> ModelOptions:
     """The model's published options for the data set, with those that were given in their place.
 
+    For own data they are its defaults, which are those published for MNIST.
+
     Raises:
         UsageError: unknown model, or an option that it does not have.
         ValueError: an impossible value.
@@ -83,4 +87,6 @@ def chosen_options(arguments: argparse.Namespace) -> ModelOptions:
             raise UsageError(
                 f"the model {name} has no {flag(option)}; it has {', '.join(map(flag, names))}"
             )
-    return replace(published_options(name, arguments.dataset), **given)
+    if arguments.dataset in DATASETS:
+        return replace(published_options(name, arguments.dataset), **given)
+    return MODELS[name][1](**given)

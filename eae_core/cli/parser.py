@@ -11,6 +11,7 @@ from typing import Any
 from eae_core import __version__
 
 PROGRAM = "eae"
+NETWORKS = ("classifier", "cifar10", "inception")  # that judge images
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser
     )
     _add_train(verbs)
+    import_module("eae_core.cli.model_verbs").add_model_verbs(verbs)
     _add_entropy(verbs)
     _add_data(verbs)
     _add_runs(verbs)
@@ -70,18 +72,78 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
 
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser, *, required: bool = False, **more: Any) -> None:
+    """Words for data by name or path; their size is asked for where no model says it."""
+    parser.add_argument(
+        "--data",
+        "--dataset",
+        dest="dataset",
+        metavar="WHERE",
+        required=required,
+        help="name of a data set (see the verb data), a folder of pictures, or an .npy or .npz "
+        f"file of images or of a table{more.pop('note', '')}",
+        **more,
+    )
+    parser.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.1,
+        metavar="F",
+        help="of own data, what is kept from training (0.1)",
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width.
+
+    >>> _size("64"), _size("40x56")
+    ((64, 64), (40, 56))
+    """
+    sides = [int(side) for side in text.lower().split("x")]
+    if not 1 <= len(sides) <= 2 or min(sides) < 1:
+        raise ValueError(text)
+    return sides[0], sides[-1]
+
+
+def add_networks(parser: Any, word: str) -> None:
+    parser.add_argument(
+        word,
+        nargs="+",
+        choices=NETWORKS,
+        metavar="NAME",
+        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
+        "colour images without labels) and inception (768 features; slow on a CPU); default: "
+        "classifier where images are 32 x 32 and have labels, else inception",
+    )
+
+
 def _add_train(verbs: Any) -> None:
     parser = add_verb(
         verbs,
         "train",
         call="eae_core.cli.train:train",
-        help="train a model on a data set, outside any chapter",
-        example="train --dataset mnist --model eae --epochs 5 --width 16 --latent-dim 16\n"
+        help="train a model on a data set, or on files of your own",
+        example="train --data photos --size 64 --epochs 20 --output faces\n"
+        "train --dataset mnist --model eae --epochs 5 --width 16 --latent-dim 16\n"
         "train --dataset cifar10 --model vae --beta 0.1 --learning-rate-decay 0.98",
-        more="Leaves record.json, model.safetensors and samples.png in the output folder.\n\n",
+        more="Leaves record.json, model.safetensors, codes.npy (training images) and samples.png "
+        "in\nthe output folder.\n\n",
     )
     add = parser.add_argument
-    add("--dataset", default="digits", metavar="NAME", help="default: digits; see the verb data")
+    add_data(parser, default="digits", note="; default: digits")
+    add(
+        "--size",
+        type=_size,
+        metavar="S",
+        help="side of the images, or height x width such as 40x56, that pictures of a folder are "
+        "cut and resized to",
+    )
     add("--model", default="eae", metavar="NAME", help="default: eae; the others stand below")
     add("--epochs", type=int, default=5, metavar="N", help="passes over the data (default: 5)")
     add("--width", type=int, default=16, metavar="N", help="channels of the first layer (16)")
@@ -102,7 +164,12 @@ def _add_train(verbs: Any) -> None:
         help="factor from one epoch to the next (1); the EAE paper asks for 0.98 on CIFAR-10",
     )
     add("--seed", type=int, default=0, metavar="S", help="default: 0")
-    add("--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N")
+    add_device(parser)
+    add(
+        "--devices", type=int, default=1, metavar="N", help="of this machine that share a batch (1)"
+    )
+    add("--num-nodes", type=int, default=1, metavar="N", help="machines that share a batch (1)")
+    add("--strategy", default="auto", metavar="NAME", help="how: auto (default), ddp, ...")
     add("--precision", default="32-true", metavar="NAME", help="32-true (default) or bf16-mixed")
     either = argparse.BooleanOptionalAction
     add("--channels-last", action=either, default=False, help="memory layout many GPUs prefer")
@@ -110,6 +177,7 @@ def _add_train(verbs: Any) -> None:
     add("--limit", type=int, metavar="N", help="use only the first N images of each split")
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
+    add("--log", choices=("csv", "tensorboard"), help="also write the terms of each epoch there")
     add_quiet(parser)
     import_module("eae_core.cli.scoring").add_score_words(parser)
     parser.add_later = lambda parser: import_module("eae_core.cli.model_options").add_model_options(

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eae_core.cli.parser import add_networks
 from eae_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from eae_core.data import ImageSet
+    from eae_core.data import Images
+    from eae_core.data.own import DataSource
     from eae_core.evaluation import FeatureExtractor, Scores
     from eae_core.models import Autoencoder
 
-JUDGES = ("classifier", "cifar10", "inception")
 TEST, HELD_OUT = "test", "held-out"
 HELD_OUT_MOST = 10_000  # images
 SHEET = "sheet"
@@ -32,21 +33,21 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--score", action="store_true", help="score the model when it is trained")
     add("--samples", type=int, default=10_000, metavar="N", help="from each density (10000)")
-    add(
-        "--judges",
-        nargs="+",
-        choices=JUDGES,
-        metavar="NAME",
-        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
-        "colour images without labels) and inception (768 features; slow on a CPU); default: "
-        "classifier where images are 32 x 32 and have labels, else inception",
-    )
+    add_networks(group, "--judges")
     add(
         "--judge-on",
         default=TEST,
         choices=(TEST, HELD_OUT),
         help="test (default), or held-out: training images after the first --limit ones, for "
         "choosing options without a look at the test images",
+    )
+    add(
+        "--score-at",
+        nargs="+",
+        type=float,
+        metavar="SHARE",
+        help="also after these shares of the epochs: error and Frechet distances, by the first of "
+        "--judges, as curves of the record",
     )
     add(
         "--file-as",
@@ -77,79 +78,102 @@ def check_score_words(arguments: argparse.Namespace) -> None:
         )
     if arguments.samples < 5:
         raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
+    shares = arguments.score_at or []
+    if shares and not arguments.score:
+        raise UsageError("--score-at goes with --score")
+    if odd := [share for share in shares if not 0 < share < 1]:
+        raise UsageError(f"--score-at takes shares above 0 and below 1, got {odd[0]:g}")
     if arguments.judge_on == HELD_OUT and arguments.limit is None:
         raise UsageError("--judge-on held-out needs --limit: the images after it are held out")
 
 
-def judged_images(arguments: argparse.Namespace) -> ImageSet:
+def judged_images(data: DataSource, arguments: argparse.Namespace) -> Images:
     """The images that a model is judged on: never one that it is trained on.
 
     Raises:
         UsageError: no training image is left to be held out.
     """
-    from eae_core.data import load_images
-
     if arguments.judge_on == TEST:
-        images = load_images(arguments.dataset, "test")
+        images = data.images("test")
         limit = arguments.limit
         return images if limit is None or limit >= len(images) else images.subset(limit)
-    images = load_images(arguments.dataset, "train")
-    rest = slice(arguments.limit, arguments.limit + HELD_OUT_MOST)
+    images = data.images("train")
     if arguments.limit >= len(images):
         raise UsageError(
             f"all {len(images)} training images are used: a smaller --limit leaves some to judge on"
         )
-    labels = None if images.labels is None else images.labels[rest]
-    return dataclasses.replace(images, split=HELD_OUT, images=images.images[rest], labels=labels)
+    rest = slice(arguments.limit, arguments.limit + HELD_OUT_MOST)
+    return dataclasses.replace(images.rows_at(rest), split=HELD_OUT)
 
 
-def check_judges(arguments: argparse.Namespace, images: ImageSet) -> None:
-    """Refuse judges that cannot judge these images.
+def check_scores(
+    arguments: argparse.Namespace, train: Images, judged: Images
+) -> Sequence[FeatureExtractor]:
+    """The networks that will judge the model; refuses what would fail when it is trained.
+
+    Raises:
+        UsageError: too few images, or networks that cannot judge them.
+        OSError, ValueError: weights, packages or data of a network that are not to be had.
+    """
+    from eae_core.evaluation import DENSITIES, codes_needed
+    from eae_core.evaluation.sheets import COLUMNS
+
+    if len(train.image_shape) != 3:
+        raise UsageError("--score is for images, which a table is not")
+    needed = max(codes_needed(name, arguments.latent_dim) for name in DENSITIES)
+    if len(train) < needed:
+        raise UsageError(
+            f"--score fits densities to the codes of the training images, and at --latent-dim "
+            f"{arguments.latent_dim} needs {needed} of them, there are {len(train)}"
+        )
+    if len(judged) < COLUMNS:
+        raise UsageError(f"--score needs {COLUMNS} test images or more, there are {len(judged)}")
+    return networks(arguments.judges, train, arguments.device)
+
+
+def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequence[FeatureExtractor]:
+    """The evaluation networks of these names, or the one that fits the images.
 
     Raises:
         UsageError: CIFAR-10's classifier for grey images, a classifier of images without labels.
+        OSError, ValueError: weights or data that are not to be had.
     """
-    judges = (arguments.judges or []) if arguments.score else []
-    if "cifar10" in judges and images.image_shape[0] != 3:
-        raise UsageError(f"--judges cifar10 is for colour images, {images.name} is grey")
-    if "classifier" in judges and not _has_classifier(images):
-        raise UsageError(
-            f"--judges classifier needs labelled images of 32 x 32: for {images.name} take cifar10 "
-            "(colour images) or inception"
-        )
+    from eae_core.data import ImageSet, load_images
+    from eae_core.errors import require
+    from eae_core.evaluation import borrowed_features, classifier_features, inception_features
+
+    require(["torch_fidelity", "sklearn"], extra="train,metrics")
+    own = isinstance(train, ImageSet) and train.labels is not None
+    own = own and train.image_shape[1:] == (32, 32)
+    names = names or ["classifier" if own else "inception"]
+    if "cifar10" in names and train.image_shape[0] != 3:
+        raise UsageError(f"the network cifar10 is for colour images, {train.name} is grey")
+    found: list[FeatureExtractor] = []
+    if "classifier" in names:
+        if not own or not isinstance(train, ImageSet):
+            raise UsageError(
+                f"the network classifier needs labelled images of 32 x 32: for {train.name} take "
+                "cifar10 (colour images) or inception"
+            )
+        found.append(classifier_features(train, device=device))
+    if "cifar10" in names:
+        found.append(borrowed_features(load_images("cifar10"), device=device))
+    if "inception" in names:
+        found.append(inception_features(device=device))
+    return found
 
 
-def _has_classifier(images: ImageSet) -> bool:
-    return images.labels is not None and images.image_shape[1:] == (32, 32)
-
-
-def score(
-    arguments: argparse.Namespace, model: Autoencoder, train: ImageSet, test: ImageSet
-) -> Scores:
-    """Score the model, with a bar unless it was asked to be quiet."""
-    from eae_core.evaluation import score_model
-    from eae_core.hardware import resolve_device
-
-    device = resolve_device(arguments.device)
-    return score_model(
-        model.to(device),
-        train.to(device),
-        test.to(device),
-        extractors=_extractors(arguments, train),
-        samples=arguments.samples,
-        progress=not arguments.no_progress,
-    )
-
-
-def write_pictures(model: Autoencoder, train: ImageSet, test: ImageSet, folder: Path) -> Path:
+def write_pictures(model: Autoencoder, train: Images, test: Images, folder: Path) -> Path:
     """The sheet of what the model makes; returns its path."""
     from eae_core.evaluation import encode_images, fit_density
-    from eae_core.evaluation.densities import DegenerateCodesError
+    from eae_core.evaluation.densities import DegenerateCodesError, codes_needed
     from eae_core.evaluation.sheets import picture_rows, write_sheet
 
     codes = encode_images(model, train)
     densities = {}
     for name in ("standard", "gaussian", "mixture"):
+        if len(codes) < codes_needed(name, model.latent_dim):
+            continue
         try:
             densities[name] = fit_density(name, codes)
         except DegenerateCodesError:  # the scores say why
@@ -178,18 +202,3 @@ def score_lines(scores: Scores) -> str:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
         lines.append(f"{extractor} of {scores.samples} samples: {shown}")
     return "\n".join(lines)
-
-
-def _extractors(arguments: argparse.Namespace, train: ImageSet) -> Sequence[FeatureExtractor]:
-    from eae_core.data import load_images
-    from eae_core.evaluation import borrowed_features, classifier_features, inception_features
-
-    judges = arguments.judges or ["classifier" if _has_classifier(train) else "inception"]
-    found: list[FeatureExtractor] = []
-    if "classifier" in judges:
-        found.append(classifier_features(train, device=arguments.device))
-    if "cifar10" in judges:
-        found.append(borrowed_features(load_images("cifar10"), device=arguments.device))
-    if "inception" in judges:
-        found.append(inception_features(device=arguments.device))
-    return found

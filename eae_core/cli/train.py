@@ -3,49 +3,70 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eae_core.cli.folders import RECORD, fresh_folder
-from eae_core.errors import CommandError, UsageError
+from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, fresh_folder
+from eae_core.errors import CommandError, UsageError, printable
 
 if TYPE_CHECKING:
-    from eae_core.data import ImageSet
-    from eae_core.evaluation import Scores
+    from eae_core.data import Images
+    from eae_core.data.own import DataSource
+    from eae_core.evaluation import FeatureExtractor, Scores
     from eae_core.models import Autoencoder
     from eae_core.provenance import Provenance
     from eae_core.records import Record
     from eae_core.training import History, TrainOptions
 
-CHECKPOINT = "model.safetensors"
-SAMPLES = "samples.png"
+SAMPLES = "samples"  # with a suffix
+CODES_MOST = 100_000  # images whose codes are kept
+OF_SCORES = ("samples", "judges", "score_at")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a training needs, found possible before it starts."""
+
+    data: DataSource
+    images: Images  # to train on
+    judged: Images
+    model: Autoencoder
+    options: TrainOptions
+    networks: Sequence[FeatureExtractor]  # that judge it
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Train, and leave record.json, model.safetensors and samples.png in the output folder."""
-    from eae_core.cli.scoring import (
-        check_judges,
-        check_score_words,
-        judged_images,
-        score_lines,
-        write_pictures,
-    )
+    """Train, and leave record.json, model.safetensors, codes.npy and samples.png in a folder."""
+    from eae_core.cli.convergence import score_between
+    from eae_core.cli.scoring import check_score_words
     from eae_core.provenance import Provenance
     from eae_core.training import CheckpointError, TrainingDiverged, fit
 
     provenance = Provenance.now()
     check_score_words(arguments)
+    if arguments.log == "tensorboard" and find_spec("tensorboard") is None:
+        raise UsageError("--log tensorboard needs that package: pip install tensorboard")
     try:
-        model, images, options = _prepare(arguments)
-        check_judges(arguments, images)
-        judged = judged_images(arguments)
+        plan = _plan(arguments)
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
-    folder = _output_folder(arguments)
+    folder = _output_folder(arguments, plan.data.name)
+    logger = _logger(arguments.log, folder)
+    for note in plan.data.notes:
+        print(f"{plan.data.name}: {printable(note)}")
+    path = folder / CHECKPOINT
     try:
         history = fit(
-            model, images, options, checkpoint=folder / CHECKPOINT, resume=arguments.resume
+            plan.model,
+            plan.images,
+            plan.options,
+            checkpoint=path,
+            resume=arguments.resume,
+            logger=logger,
+            after_epoch=score_between(arguments, plan, folder),
         )
     except ValueError as error:  # sizes that do not fit together, found before the first step
         if arguments.output is None:
@@ -57,33 +78,28 @@ def train(arguments: argparse.Namespace) -> int:
         raise KeyboardInterrupt(
             f"stopped; go on with the same words and  --resume --output {folder}"
         )
-    _write_samples(model, options, folder / SAMPLES)
-    left = [RECORD, CHECKPOINT, SAMPLES]
-    squared_error, scores = _judge(arguments, model, images, judged)
-    record = _record(arguments, model, images, history, squared_error, scores, provenance)
-    if arguments.score:
-        left.append(write_pictures(model, images, judged, folder).name)
-    _write_results(arguments, record, folder)
-    last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in _terms(history))
-    print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
-    print(f"{judged.split} images: reconstruction {squared_error:.4g}")
-    if scores is not None:
-        print(score_lines(scores))
-    print(f"left in {folder}: {', '.join(left)}")
-    return 0
+    if not _is_first_process():
+        return 0
+    try:
+        return _finish(arguments, plan, history, folder, provenance)
+    except (ValueError, OSError) as error:
+        raise CommandError(
+            f"the model is trained and kept in {path}, but what comes then failed: {error}. The "
+            f"same words with  --resume --output {folder}  do that without training it again"
+        ) from error
 
 
-def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, TrainOptions]:
+def _plan(arguments: argparse.Namespace) -> Plan:
     """Everything that training needs; ValueError or OSError say what is impossible."""
     import torch
 
     from eae_core.cli.model_options import chosen_options
-    from eae_core.data import load_images
+    from eae_core.cli.scoring import check_scores, judged_images
+    from eae_core.data import open_data
+    from eae_core.files import check_writable
     from eae_core.models import build_model
     from eae_core.training import TrainOptions
 
-    images = load_images(arguments.dataset, "train", limit=arguments.limit)
-    model_options = chosen_options(arguments)
     options = TrainOptions(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -91,11 +107,22 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, Trai
         learning_rate_decay=arguments.learning_rate_decay,
         seed=arguments.seed,
         device=arguments.device,
+        devices=arguments.devices,
+        num_nodes=arguments.num_nodes,
+        strategy=arguments.strategy,
         precision=arguments.precision,
         channels_last=arguments.channels_last,
         compile=arguments.compile,
         progress=not arguments.no_progress,
     )
+    model_options = chosen_options(arguments)
+    data = open_data(
+        arguments.dataset,
+        size=arguments.size,
+        test_fraction=arguments.test_fraction,
+        progress=options.progress,
+    )
+    images, judged = data.images("train", arguments.limit), judged_images(data, arguments)
     torch.manual_seed(arguments.seed)  # the first weights
     model = build_model(
         arguments.model,
@@ -105,21 +132,40 @@ def _prepare(arguments: argparse.Namespace) -> tuple[Autoencoder, ImageSet, Trai
         options=model_options,
         convolutions=arguments.convolutions,
     )
-    return model, images, options
+    if arguments.file_as is not None:
+        check_writable(arguments.records / arguments.file_as.split("/")[0])
+    networks = check_scores(arguments, images, judged) if arguments.score else ()
+    return Plan(data, images, judged, model, options, networks)
 
 
-def _terms(history: History) -> list[str]:
-    """The loss terms of a history."""
-    return [name for name in history.epochs[0] if name not in ("epoch", "seconds")]
+def _logger(kind: str | None, folder: Path) -> Any:
+    """One of Lightning's loggers, into the folder log/ of a run."""
+    if kind is None:
+        return None
+    from lightning_fabric.loggers.csv_logs import CSVLogger
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
+    choice = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
+    return choice[kind](folder, name="log", version="")
 
 
-def _output_folder(arguments: argparse.Namespace) -> Path:
+def _is_first_process() -> bool:
+    """Whether this process does what is done once, where several trained together."""
+    from torch import distributed
+
+    alone = not (distributed.is_available() and distributed.is_initialized())
+    return alone or distributed.get_rank() == 0
+
+
+def _output_folder(arguments: argparse.Namespace, name: str) -> Path:
     """The folder to write to, which must not hold another run that would be lost."""
     folder: Path | None = arguments.output
     if folder is None:
         if arguments.resume:
             raise UsageError("--resume goes on with the run in a folder: name it with --output")
-        return fresh_folder(Path("_runs"), f"train-{arguments.dataset}-{arguments.model}")
+        if arguments.devices * arguments.num_nodes > 1:
+            raise UsageError("several devices share a folder: name it with --output")
+        return fresh_folder(Path("_runs"), f"train-{name}-{arguments.model}")
     started, finished = (folder / CHECKPOINT).exists(), (folder / RECORD).exists()
     if arguments.resume and not started:
         raise UsageError(f"there is no run in {folder} to resume: leave out --resume")
@@ -132,40 +178,93 @@ def _output_folder(arguments: argparse.Namespace) -> Path:
     return folder
 
 
-def _write_samples(model: Autoencoder, options: TrainOptions, path: Path) -> None:
-    """A sheet of images decoded from codes that the model draws."""
-    from eae_core.evaluation.codes import sample_images
-    from eae_core.evaluation.sheets import write_sheet
+def _finish(
+    arguments: argparse.Namespace,
+    plan: Plan,
+    history: History,
+    folder: Path,
+    provenance: Provenance,
+) -> int:
+    """All that is done with the trained model, and what is said about it."""
+    from eae_core.cli.scoring import score_lines, write_pictures
 
-    rows = sample_images(model, 64, seed=options.seed).split(8)
-    write_sheet({str(number): row for number, row in enumerate(rows)}, path)
-
-
-def _judge(
-    arguments: argparse.Namespace, model: Autoencoder, images: ImageSet, judged: ImageSet
-) -> tuple[float, Scores | None]:
-    """Squared error of images that the model was not trained on, and its scores if asked for."""
-    from eae_core.cli.scoring import score
-    from eae_core.evaluation.codes import evaluation_mode, reconstruction_error
-
+    left = [RECORD, CHECKPOINT, _write_codes(plan, folder), _write_samples(plan, folder)]
+    squared_error, scores = _judge(arguments, plan)
+    record = _record(arguments, plan, history, squared_error, scores, folder, provenance)
     if arguments.score:
-        try:
-            scores = score(arguments, model, images, judged)
-        except (ValueError, OSError) as error:
-            raise CommandError(
-                f"the model is trained, but cannot be scored: {error}. With --resume the same "
-                "words score it without training it again"
-            ) from error
-        return scores.values["reconstruction_error"], scores
-    with evaluation_mode(model) as device:
-        return reconstruction_error(model, judged.to(device)), None
+        left.append(write_pictures(plan.model, plan.images, plan.judged, folder).name)
+    _write_results(arguments, record, folder)
+    last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in history.terms)
+    print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
+    print(f"{plan.judged.split} images: reconstruction {squared_error:.4g}")
+    if scores is not None:
+        print(score_lines(scores))
+    print(f"left in {folder}: {', '.join(left)}")
+    return 0
+
+
+def _write_codes(plan: Plan, folder: Path) -> str:
+    """The codes of training images, to which densities are fitted; of some, if there are many."""
+    import numpy as np
+    import torch
+
+    from eae_core.files import replacing
+    from eae_core.models import encode_images
+
+    rows = torch.arange(len(plan.images))
+    codes = encode_images(plan.model, plan.images, rows=rows[:: -(-len(rows) // CODES_MOST)])
+    with replacing(folder / CODES) as temporary, temporary.open("wb") as file:
+        np.save(file, codes.numpy())
+    return CODES
+
+
+def _write_samples(plan: Plan, folder: Path) -> str:
+    """A sheet of images decoded from codes that the model draws; for a table, an array."""
+    import numpy as np
+
+    from eae_core.evaluation.sheets import write_grid
+    from eae_core.files import replacing
+
+    samples = plan.model.sample(64, seed=plan.options.seed)
+    if samples.ndim == 4 and samples.shape[1] in (1, 3):
+        return write_grid(samples, folder / f"{SAMPLES}.png", columns=8).name
+    path = folder / f"{SAMPLES}.npy"
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, samples.numpy())
+    return path.name
+
+
+def _judge(arguments: argparse.Namespace, plan: Plan) -> tuple[float, Scores | None]:
+    """Squared error of images that the model was not trained on, and its scores if asked for."""
+    from eae_core.evaluation import score_model
+    from eae_core.hardware import freed_memory_kept, resolve_device
+    from eae_core.models.using import evaluation_mode, reconstruction_error
+
+    if not arguments.score:
+        with evaluation_mode(plan.model) as device:
+            return reconstruction_error(plan.model, plan.judged.to(device)), None
+    device = resolve_device(arguments.device)
+    with freed_memory_kept():
+        scores = score_model(
+            plan.model.to(device),
+            plan.images.to(device),
+            plan.judged.to(device),
+            extractors=plan.networks,
+            samples=arguments.samples,
+            progress=not arguments.no_progress,
+        )
+    return scores.values["reconstruction_error"], scores
 
 
 def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
     """The words that decide the numbers, and the model's options: what a record is asked for."""
     from eae_core.cli.model_options import PREFIX
+    from eae_core.data import DATASETS
 
     left_out = {"call", "output", "resume", "no_progress", "device", "file_as", "records", "score"}
+    left_out |= {"devices", "num_nodes", "strategy", "log"}
+    if arguments.dataset in DATASETS:
+        left_out |= {"size", "test_fraction"}
     words = {
         name: value
         for name, value in vars(arguments).items()
@@ -176,32 +275,42 @@ def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[
 
 def _record(
     arguments: argparse.Namespace,
-    model: Autoencoder,
-    images: ImageSet,
+    plan: Plan,
     history: History,
     error: float,
     scores: Scores | None,
+    folder: Path,
     provenance: Provenance,
 ) -> Record:
     """What was run, on what, and what came out."""
+    from eae_core.cli.convergence import convergence_curves
+    from eae_core.data import DATASETS
     from eae_core.records import new_record
     from eae_core.revisions import SCORING, parts_of_features, parts_of_training, revisions_of
 
+    model, images, name = plan.model, plan.images, plan.data.name
+    own = arguments.dataset not in DATASETS
     parameters = decisive(arguments, model.config["options"]) | {"images": len(images)}
+    if own:
+        parameters["dataset"] = name
     if scores is None:
-        parameters = {k: v for k, v in parameters.items() if k not in ("samples", "judges")}
-    parts = parts_of_training(model.name, arguments.dataset)
+        parameters = {k: v for k, v in parameters.items() if k not in OF_SCORES}
+    parts = parts_of_training(model.name, "" if own else name, table=len(model.image_shape) == 1)
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
+    notes += [printable(note) for note in plan.data.notes]
+    notes += [note for note in history.notes if not note.startswith("going on from")]  # a path
     if scores is not None:
         parameters["extractors"] = scores.extractors
         notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
         parts += (*SCORING, *parts_of_features(scores.extractors))
-    curves = {term: history.curve(term) for term in _terms(history)}
+    curves = {term: history.curve(term) for term in history.terms}
+    if scores is not None:
+        curves |= convergence_curves(arguments, scores.values, folder)
     split = arguments.judge_on.replace("-", "_")
     experiment, run = (arguments.file_as or "train/").split("/")
     return new_record(
         experiment,
-        run or f"{arguments.dataset}-{arguments.model}-d{arguments.latent_dim}".lower(),
+        run or f"{name}-{arguments.model}-d{arguments.latent_dim}".lower(),
         parameters=parameters,
         metrics={
             "images_per_second": round(history.images_per_second, 1),

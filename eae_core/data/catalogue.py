@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,8 @@ class DatasetInfo:
     torchvision.datasets, empty for embedded sets; `raw_files` are its files, as globs below
     `<data root>/torchvision`. `draw` makes the images of an embedded set. `revision` counts the
     changes of the preparation that change an image: a record made with another one is stale.
+    `content` gives the sha256 of the prepared images of a whole split, where it is the same on
+    every machine: another set under this name is then noticed.
     """
 
     name: str
@@ -42,6 +44,7 @@ class DatasetInfo:
     raw_files: tuple[str, ...] = ()
     draw: Draw | None = field(default=None, repr=False)
     revision: int = 1  # 1: as first recorded
+    content: Mapping[Split, str] = field(default_factory=dict, repr=False)
 
     @property
     def embedded(self) -> bool:
@@ -86,6 +89,10 @@ CATALOGUE: dict[str, DatasetInfo] = {
             padding=2,
             source="MNIST",
             raw_files=tuple(f"MNIST/raw/{name}" for name in _IDX_FILES),
+            content={
+                "train": "f323590fab80abce68b33a35fb0a176bed275ab73b934621f7583bd1c7c1b1ba",
+                "test": "c544e9053023b30ffd401a9825696f84af6fb1eb822bba5fcffc6992808357c3",
+            },
         ),
         DatasetInfo(
             "fashion_mnist",
@@ -96,6 +103,10 @@ CATALOGUE: dict[str, DatasetInfo] = {
             padding=2,
             source="FashionMNIST",
             raw_files=tuple(f"FashionMNIST/raw/{name}" for name in _IDX_FILES),
+            content={
+                "train": "b7820949634d297721c5d98131ddf7987d38371b8ce4939b51d66f2cecc40bfa",
+                "test": "808e9818bf78178377232e2582d179bbdcc2212fba07a836cd54cc56d22714ce",
+            },
         ),
         DatasetInfo(
             "cifar10",

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from eae_core.data.catalogue import DATASETS, SPLITS, DatasetInfo, Split, dataset_info
 from eae_core.data.prepared import (
+    DataUnavailableError,
     open_split,
     seal_folder,
     verify_folder,
@@ -33,10 +34,11 @@ class ImageSet:
     Attributes:
         name: name of the data set.
         split: "train" or "test".
-        images: uint8, N x channels x height x width.
+        images: N x channels x height x width, uint8 or floats in [0, 1]; or a table, floats of
+            any range, N x features.
         labels: int64, N, or None.
-        checksum: sha256 of the file the images came from, or, where there is no file, of the
-            images and labels themselves.
+        checksum: sha256 of the file the images came from; computed from the images and labels
+            themselves where none is given.
         stand_in: for embedded sets what they stand in for, to be named in figures; else empty.
     """
 
@@ -48,44 +50,65 @@ class ImageSet:
     stand_in: str = ""
 
     def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+        kinds = {4: (torch.uint8, torch.float32), 2: (torch.float32,)}
+        if self.images.dtype not in kinds.get(self.images.ndim, ()):
             raise ValueError(
-                "images must be uint8 of the shape N x channels x height x width, got "
-                f"{self.images.dtype} of the shape {tuple(self.images.shape)}"
+                "images must be uint8 or float32 of the shape N x channels x height x width, or a "
+                f"float32 table N x features, got {self.images.dtype} of the shape "
+                f"{tuple(self.images.shape)}"
             )
         if self.labels is not None and self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"{len(self.images)} images need as many labels, "
                 f"got the shape {tuple(self.labels.shape)}"
             )
+        if not self.checksum and self.images.device.type != "meta":
+            object.__setattr__(self, "checksum", fingerprint(self.images, self.labels))
 
     def __len__(self) -> int:
         return len(self.images)
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
-        channels, height, width = self.images.shape[1:]
-        return channels, height, width
+    def image_shape(self) -> tuple[int, ...]:
+        """Channels, height and width; the number of features of a table."""
+        return tuple(self.images.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        """Where the images are, and batches will be."""
+        return self.images.device
 
     def batch(self, index: Tensor | slice | Sequence[int]) -> Tensor:
         """The images at `index` as float32 in [0, 1]: batch x channels x height x width.
+
+        The rows of a table as they are.
 
         >>> images = load_images("digits", limit=100)
         >>> images.batch(slice(0, 8)).shape, images.batch(torch.tensor([5, 3])).dtype
         (torch.Size([8, 1, 32, 32]), torch.float32)
         """
-        return self.images[index].to(torch.float32).div_(255)
+        rows = self.images[index]
+        return rows.to(torch.float32).div_(255) if rows.dtype == torch.uint8 else rows
 
     def subset(self, limit: int) -> "ImageSet":
         """The first `limit` images."""
-        _check_limit(limit, len(self), f"this set of {self.name}")
+        check_limit(limit, len(self), f"this set of {self.name}")
         images = self.images[:limit]
         labels = None if self.labels is None else self.labels[:limit]
         checksum = self.checksum
         if self.name not in DATASETS or dataset_info(self.name).embedded:
             checksum = fingerprint(images, labels)
         return dataclasses.replace(self, images=images, labels=labels, checksum=checksum)
+
+    def rows_at(self, rows: slice) -> "ImageSet":
+        """Some of the images, under the checksum of all."""
+        labels = None if self.labels is None else self.labels[rows]
+        return dataclasses.replace(self, images=self.images[rows], labels=labels)
+
+    @property
+    def content(self) -> str:
+        """A checksum of the images as they are, without labels."""
+        return fingerprint(self.images, None)
 
     def to(self, device: str | torch.device) -> "ImageSet":
         """The same set on another device."""
@@ -94,11 +117,20 @@ class ImageSet:
 
 
 def data_root() -> Path:
-    """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache."""
+    """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache.
+
+    Raises:
+        DataUnavailableError: EAE_DATA begins with the home of a user who has none.
+    """
     if chosen := os.environ.get("EAE_DATA"):
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise DataUnavailableError(
+                f"EAE_DATA is {chosen!r}, but there is no home: {error}"
+            ) from error
     above = Path(__file__).resolve().parents[2]
-    return (above if (above / "pyproject.toml").is_file() else Path()) / "data" / "cache"
+    return (above if (above / "pyproject.toml").is_file() else Path.cwd()) / "data" / "cache"
 
 
 def load_images(
@@ -112,9 +144,9 @@ def load_images(
 ) -> ImageSet:
     """Load a data set, or its first images, onto a device.
 
-    Embedded sets (digits, and what `register_dataset` added) always work. The others are read from prepared arrays
-    in `root/<name>`, made on first use from torchvision's files in `root/torchvision` or from a
-    download. MNIST-like images are padded with zeros to 32 x 32.
+    Embedded sets (digits, and what `register_dataset` added) always work. The others are read from
+    prepared arrays in `root/<name>`, made on first use from torchvision's files in
+    `root/torchvision` or from a download. MNIST-like images are padded with zeros to 32 x 32.
 
     Args:
         name: one of `DATASETS`.
@@ -141,7 +173,7 @@ def load_images(
     else:
         folder = prepare(name, root=root, download=download)
         stored, numbers, checksum = open_split(info, split, folder)
-    count = _check_limit(limit, len(stored), f"{name} {split}")
+    count = check_limit(limit, len(stored), f"{name} {split}")
     # A copy in memory: the arrays may be memory-mapped and read-only.
     images = torch.from_numpy(np.array(stored[:count].transpose(0, 3, 1, 2), order="C"))
     images = F.pad(images, (info.padding,) * 4)
@@ -173,7 +205,7 @@ def verify(name: str, *, root: str | Path | None = None) -> dict[str, str]:
         DataUnavailableError: the set is not there.
         DataCorruptedError: an array is missing or has changed.
     """
-    return verify_folder(prepare(name, root=root, download=False))
+    return verify_folder(prepare(name, root=root, download=False), dataset_info(name))
 
 
 def seal(name: str, *, root: str | Path | None = None, origin: str = "put there by hand") -> None:
@@ -194,7 +226,7 @@ def _root(root: str | Path | None) -> Path:
     return data_root() if root is None else Path(root).expanduser()
 
 
-def _check_limit(limit: int | None, available: int, what: str) -> int:
+def check_limit(limit: int | None, available: int, what: str) -> int:
     if limit is None:
         return available
     if limit < 1:
@@ -208,7 +240,7 @@ def _embedded(
     info: DatasetInfo, split: Split, limit: int | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
     """Images (N x height x width x channels) and labels of a set that needs no files."""
-    count = _check_limit(limit, info.count(split), f"{info.name} {split}")
+    count = check_limit(limit, info.count(split), f"{info.name} {split}")
     if info.name == "digits":
         images, labels = _digits()
         start = 0 if split == "train" else info.train

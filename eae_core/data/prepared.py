@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,10 @@ def open_split(
     """Images (memory-mapped, read-only), labels and the sha256 of the images' file.
 
     Raises:
-        DataCorruptedError: an array is missing, changed, or of the wrong shape or type.
+        DataCorruptedError: an array is missing, changed, of the wrong shape or type, or of another
+            data set.
     """
-    arrays = _read_meta(folder)
+    arrays = _read_meta(folder, info)
     wanted = [key for key in (f"{split}_images", f"{split}_labels") if key in arrays]
     if f"{split}_images" not in wanted:
         raise DataCorruptedError(f"{folder / META} lists no {split}_images; {_remedy(folder)}")
@@ -70,14 +71,36 @@ def open_split(
     return images, labels.astype(np.int64), arrays[f"{split}_images"]
 
 
-def verify_folder(folder: Path) -> dict[str, str]:
+def verify_folder(
+    folder: Path, info: DatasetInfo | None = None, *, trust_stamp: bool = False
+) -> dict[str, str]:
     """Compare every array with its checksum, whatever was remembered; return the checksums."""
-    arrays = _read_meta(folder)
-    _verify(folder, arrays, trust_stamp=False)
+    arrays = _read_meta(folder, info)
+    _verify(folder, arrays, trust_stamp=trust_stamp)
     return arrays
 
 
-def seal_folder(folder: Path, name: str, origin: str) -> None:
+def remembered_sha256(path: Path, root: Path) -> str:
+    """The sha256 of an own file, computed again only if its size or its time stamp has changed."""
+    note, place, status = root / ".verified" / "own files.json", str(path.resolve()), path.stat()
+    stamp, stamps = [status.st_size, status.st_mtime_ns], _read_stamps(note)
+    known = stamps.get(place)
+    if isinstance(known, list) and known[:2] == stamp:
+        return str(known[2])
+    found = file_sha256(path)
+    with contextlib.suppress(OSError):
+        _write_json(note, stamps | {place: [*stamp, found]})
+    return found
+
+
+def seal_folder(
+    folder: Path,
+    name: str,
+    origin: str,
+    *,
+    needed: Sequence[str] = ("train_images", "test_images"),
+    more: Mapping[str, Any] | None = None,
+) -> None:
     """Write meta.json for the arrays in a folder: from then on they are a prepared set."""
     arrays = {}
     for path in sorted(folder.glob("*.npy")):
@@ -87,10 +110,10 @@ def seal_folder(folder: Path, name: str, origin: str) -> None:
             "dtype": str(array.dtype),
             "sha256": file_sha256(path),
         }
-    missing = {"train_images", "test_images"} - arrays.keys()
+    missing = set(needed) - arrays.keys()
     if missing:
         raise DataUnavailableError(f"{folder} lacks {', '.join(sorted(missing))} (.npy files)")
-    _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays})
+    _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays, **(more or {})})
 
 
 @contextlib.contextmanager
@@ -130,20 +153,34 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_meta(folder: Path) -> dict[str, str]:
-    """The sha256 of each array, by its name."""
+def _read_meta(folder: Path, info: DatasetInfo | None = None) -> dict[str, str]:
+    """The sha256 of each array, by its name; those of another set than this one are refused."""
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        return {key: entry["sha256"] for key, entry in meta["arrays"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        arrays = {key: entry["sha256"] for key, entry in meta["arrays"].items()}
+        whole = {key: entry["shape"][0] for key, entry in meta["arrays"].items() if info}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataCorruptedError(
             f"{folder / META} is not the description of a prepared set ({error!r}); "
             + _remedy(folder)
         ) from error
+    if info is None:
+        return arrays
+    if meta.get("name", info.name) != info.name:
+        raise DataCorruptedError(f"{folder} holds the set {meta['name']!r}, not {info.name!r}")
+    for split, expected in info.content.items():
+        key = f"{split}_images"
+        if whole.get(key) == info.count(split) and arrays[key] != expected:
+            raise DataCorruptedError(
+                f"{folder} holds other images than those of {info.title}: the sha256 of {key}.npy "
+                f"is {arrays[key]}, that of {info.title} {expected}; {_remedy(folder)}"
+            )
+    return arrays
 
 
 def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
-    stamps = _read_stamps(folder)
+    note = folder.parent / ".verified" / f"{folder.name}.json"
+    stamps = _read_stamps(note)
     fresh = {}
     for key, expected in arrays.items():
         path = folder / f"{key}.npy"
@@ -163,16 +200,12 @@ def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
     if fresh:
         # In a folder that cannot be written the arrays are compared again next time.
         with contextlib.suppress(OSError):
-            _write_json(_stamp_file(folder), stamps | fresh)
+            _write_json(note, stamps | fresh)
 
 
-def _stamp_file(folder: Path) -> Path:
-    return folder.parent / ".verified" / f"{folder.name}.json"
-
-
-def _read_stamps(folder: Path) -> dict[str, Any]:
+def _read_stamps(note: Path) -> dict[str, Any]:
     try:
-        stamps = json.loads(_stamp_file(folder).read_text(encoding="utf-8"))
+        stamps = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return stamps if isinstance(stamps, dict) else {}

@@ -1,8 +1,10 @@
 """From torchvision's data sets to prepared arrays: what happens the first time a set is used."""
 
+import hashlib
 import importlib.util
 import shutil
 import socket
+import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -21,12 +23,14 @@ from eae_core.data.prepared import (
     is_prepared,
     scratch_folder,
     seal_folder,
+    verify_folder,
 )
 from eae_core.torchvision_compat import import_torchvision
 
 CROP, SIDE = 140, 64  # CelebA: centre crop, then size
 PROBE_SECONDS = 5.0  # how long to look for a network
 STALL_SECONDS = 30.0  # how long a download may stand still
+LARGEST_DOWNLOAD = 250_000_000  # bytes of one file; CIFAR-10 has 170 million
 
 
 def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
@@ -40,6 +44,8 @@ def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
     folder = root / info.name
     if is_prepared(folder):
         return
+    if folder.exists() and not folder.is_dir():
+        raise DataCorruptedError(f"{folder} is a file where a folder should be: remove it")
     if list(folder.glob("*_images.npy")):
         raise DataUnavailableError(
             f"{folder} holds arrays but no meta.json. If they are complete, "
@@ -51,6 +57,13 @@ def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
         for split in SPLITS:
             _write_split(info, split, datasets[split], scratch)
         seal_folder(scratch, info.name, f"torchvision.datasets.{info.source}")
+        try:
+            verify_folder(scratch, info)
+        except DataCorruptedError as error:
+            raise DataCorruptedError(
+                f"the raw files in {root / 'torchvision'} are not those of {info.title}; remove "
+                f"them and try again ({error})"
+            ) from error
 
 
 def how_to(info: DatasetInfo, root: Path) -> str:
@@ -87,9 +100,10 @@ def _obtain(info: DatasetInfo, root: Path, *, download: bool) -> dict[Split, Any
     """Unpack the archives that are there, download the others, and open what came out."""
     raw = root / "torchvision"
     archives = _archives(info)
-    check = import_torchvision("datasets.utils").check_integrity
-    present = [name for name, md5 in archives.items() if check(raw / name, md5)]
-    missing = len(archives) - len(present)
+    present = [name for name in archives if (raw / name).exists()]
+    for name in present:
+        _check_archive(info, raw / name, archives[name])
+    missing = {name: md5 for name, md5 in archives.items() if name not in present}
     if missing:
         _check_network(info, root, download=download)
     # In a folder of its own, so that what is interrupted leaves no half-unpacked files behind.
@@ -98,10 +112,11 @@ def _obtain(info: DatasetInfo, root: Path, *, download: bool) -> dict[Split, Any
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(raw / name, scratch / name)
         try:
-            if missing:
-                _download(info, scratch)
+            if missing and info.source == "CelebA":
+                _download_faces(scratch)
             else:
-                _unpack(scratch, present)
+                _download(info, missing, scratch)
+                _unpack(scratch, list(archives))
         except Exception as error:  # each host and each library fails in its own way
             raise DataUnavailableError(
                 f"{info.title} could not be {'downloaded' if missing else 'unpacked'}: {error}\n"
@@ -116,11 +131,31 @@ def _obtain(info: DatasetInfo, root: Path, *, download: bool) -> dict[Split, Any
     return datasets
 
 
+def _check_archive(info: DatasetInfo, path: Path, md5: str) -> None:
+    """Raise DataCorruptedError, naming both checksums, unless a file is what it should be."""
+    with path.open("rb") as file:
+        found, begins = hashlib.file_digest(file, "md5").hexdigest(), b""
+        if found != md5:
+            file.seek(0)
+            begins = file.read(24)
+    if found != md5:
+        raise DataCorruptedError(
+            f"{path} is not the file of {info.title}: its md5 is {found}, the right one {md5}, and "
+            f"it begins with {begins!r}. Remove it, and prepare the set again"
+        )
+
+
 def _unpack(folder: Path, names: list[str]) -> None:
+    """Unpack archives where they lie; members that lead elsewhere are refused."""
     extract = import_torchvision("datasets.utils").extract_archive
-    for name in names:
-        if Path(name).suffix in (".gz", ".zip"):
-            extract(str(folder / name))
+    before = getattr(tarfile.TarFile, "extraction_filter", None)
+    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
+    try:
+        for name in names:
+            if Path(name).suffix in (".gz", ".zip"):
+                extract(str(folder / name))
+    finally:
+        tarfile.TarFile.extraction_filter = before
 
 
 def _move_files(source: Path, target: Path) -> None:
@@ -140,13 +175,39 @@ def _archives(info: DatasetInfo) -> dict[str, str]:
     return {f"{info.source}/raw/{name}": md5 for name, md5 in source.resources}
 
 
-def _download(info: DatasetInfo, folder: Path) -> None:
-    source = getattr(import_torchvision("datasets"), info.source)
-    with _socket_timeout(STALL_SECONDS):
-        if info.source == "CelebA":
-            source(folder, split="train", target_type=[], download=True)
+def _download(info: DatasetInfo, files: dict[str, str], folder: Path) -> None:
+    """Fetch files (path below the folder to md5) from the first address that has them."""
+    for name, md5 in files.items():
+        problems = []
+        for address in _addresses(info):
+            whole = address if address.endswith(".gz") else address + Path(name).name
+            try:
+                _fetch(whole, folder / name)
+                _check_archive(info, folder / name, md5)
+                break
+            except (OSError, DataCorruptedError) as error:
+                problems.append(f"{whole}: {error}")
         else:
-            source(folder, train=True, download=True)
+            raise OSError("; ".join(problems))
+
+
+def _download_faces(folder: Path) -> None:
+    """Download and unpack CelebA, from a drive that only torchvision and gdown can read."""
+    with _socket_timeout(STALL_SECONDS):
+        import_torchvision("datasets").CelebA(folder, "train", target_type=[], download=True)
+
+
+def _fetch(address: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        urllib.request.urlopen(address, timeout=STALL_SECONDS) as answer,
+        path.open("wb") as file,
+        tqdm(desc=path.name, unit="B", unit_scale=True) as bar,
+    ):
+        while part := answer.read(1 << 20):
+            bar.update(file.write(part))
+            if file.tell() > LARGEST_DOWNLOAD:
+                raise OSError(f"it sends more than {LARGEST_DOWNLOAD:,} bytes, larger than any set")
 
 
 def _check_network(info: DatasetInfo, root: Path, *, download: bool) -> None:

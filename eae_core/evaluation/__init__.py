@@ -1,13 +1,5 @@
 """Evaluation: what a model produces, how far from the data, and whether its code is Gaussian."""
 
-from eae_core.evaluation.codes import (
-    decode_codes,
-    encode_images,
-    interpolate,
-    reconstruct,
-    reconstruction_error,
-    sample_images,
-)
 from eae_core.evaluation.densities import (
     DENSITIES,
     DegenerateCodesError,
@@ -48,8 +40,16 @@ from eae_core.evaluation.marginals import (
 )
 from eae_core.evaluation.nulls import Band
 from eae_core.evaluation.reference import Reference, reference_features
-from eae_core.evaluation.scores import Scores, score_model
+from eae_core.evaluation.scores import Scores, convergence_scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
+from eae_core.models.using import (
+    decode_codes,
+    encode_images,
+    interpolate,
+    reconstruct,
+    reconstruction_error,
+    sample_images,
+)
 
 __all__ = [
     "DENSITIES",
@@ -73,6 +73,7 @@ __all__ = [
     "borrowed_features",
     "classifier_features",
     "codes_needed",
+    "convergence_scores",
     "decode_codes",
     "eight_bit",
     "encode_images",

@@ -7,7 +7,6 @@ draws from them and measures them.
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ import torch
 from torch import Tensor
 
 from eae_core.entropy.distributions import whole
+from eae_core.errors import nearest
 from eae_core.evaluation.nulls import check_codes
+from eae_core.seeds import check_seed
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -132,9 +133,7 @@ def fit_density(
         tensor([2., 2.])
     """
     if name not in DENSITIES:
-        near = difflib.get_close_matches(str(name), DENSITIES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown density {name!r}; {hint}There are: {', '.join(DENSITIES)}")
+        raise ValueError(f"unknown density {name!r}; {nearest(name, DENSITIES)}")
     if not 0 <= reg_covar < math.inf:
         raise ValueError(f"reg_covar must be finite and at least 0, got {reg_covar}")
     z = check_codes(codes)
@@ -208,7 +207,7 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
         tol=1e-3,
         reg_covar=reg_covar,
         max_iter=whole("max_iter", max_iter),
-        random_state=seed,
+        random_state=check_seed(seed),
     )
     with warnings.catch_warnings():
         # Both come again below, in words that say what to do: too few different codes for as many
@@ -217,6 +216,8 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
         try:
             mixture.fit(z)
         except ValueError as error:
+            if "ill-defined" not in str(error):  # scikit-learn's word for a singular covariance
+                raise
             raise DegenerateCodesError(
                 f"a component of the mixture fills no volume with reg_covar = {reg_covar:g} "
                 f"({error}): raise reg_covar, or look for codes that are equal"

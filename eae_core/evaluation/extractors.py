@@ -161,10 +161,10 @@ def borrowed_features(
     Example:
         >>> import tempfile
         >>> from eae_core.data import load_images
-        >>> shapes, faces = load_images("shapes32", limit=200), load_images("faces64", limit=5)
-        >>> judge = borrowed_features(shapes, epochs=1, root=tempfile.mkdtemp())
-        >>> judge.name, judge.features(faces.batch(slice(None))).shape
-        ('FD-shapes32', torch.Size([5, 64]))
+        >>> digits = load_images("digits", limit=200)
+        >>> judge = borrowed_features(digits, epochs=1, root=tempfile.mkdtemp())
+        >>> judge.name, judge.features(torch.rand(5, 1, 64, 64)).shape
+        ('FD-digits', torch.Size([5, 64]))
     """
     classifier = classifier_features(lender, epochs=epochs, seed=seed, device=device, root=root)
     return BorrowedFeatures(classifier, lender.name)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eae_core.data import ImageSet
-from eae_core.evaluation.codes import evaluation_mode
+from eae_core.models.using import evaluation_mode
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 

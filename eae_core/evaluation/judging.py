@@ -10,12 +10,12 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from eae_core.data import ImageSet
-from eae_core.evaluation.codes import decode_codes, reconstruct
+from eae_core.data import Images
 from eae_core.evaluation.extractors import FeatureExtractor, extract_features
 from eae_core.evaluation.fidelity import kernel_distance, precision_recall
 from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.using import decode_codes, reconstruct
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def decoded(model: Autoencoder, z: Tensor) -> Made:
     return Made(len(z), lambda rows: decode_codes(model, z[rows]))
 
 
-def rebuilt(model: Autoencoder, images: ImageSet, n: int) -> Made:
+def rebuilt(model: Autoencoder, images: Images, n: int) -> Made:
     """Reconstructions of the first n images."""
     return Made(n, lambda rows: reconstruct(model, images.batch(rows)))
 
@@ -52,7 +52,7 @@ class Judges:
     """Compares made images with the test images, by every extractor."""
 
     extractors: Sequence[FeatureExtractor]
-    test: ImageSet
+    test: Images
     batch_size: int
     kid_subsets: int
     seed: int
@@ -64,7 +64,7 @@ class Judges:
         """Features of the test images, by the extractor's name."""
         return {judge.name: self._features_of(judge, self.test) for judge in self.extractors}
 
-    def real(self, images: ImageSet) -> dict[str, float]:
+    def real(self, images: Images) -> dict[str, float]:
         """Frechet distances of other real images: what a perfect model would reach."""
         return {
             f"{metric_names(judge.name)[0]}_real": self.references[judge.name].distance(
@@ -113,7 +113,7 @@ class Judges:
                 yield images.make(rows)
                 bar.update(rows.stop - start)
 
-    def _features_of(self, judge: FeatureExtractor, images: ImageSet) -> Reference:
+    def _features_of(self, judge: FeatureExtractor, images: Images) -> Reference:
         return reference_features(
             judge, images, batch_size=self.batch_size, root=self.root, progress=self.progress
         )

@@ -9,8 +9,7 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from eae_core.data import ImageSet, data_root
-from eae_core.data.images import fingerprint
+from eae_core.data import Images, data_root
 from eae_core.evaluation.extractors import FeatureExtractor, extract_features
 from eae_core.evaluation.fid import FeatureStatistics, frechet_distance_of_statistics
 from eae_core.evaluation.tensor_cache import Key, cached_tensors
@@ -35,7 +34,7 @@ class Reference:
 
 def reference_features(
     extractor: FeatureExtractor,
-    images: ImageSet,
+    images: Images,
     *,
     batch_size: int = 500,
     root: str | Path | None = None,
@@ -80,7 +79,7 @@ def reference_features(
 
     key: Key = {
         "kind": "features 1",
-        "data": fingerprint(images.images, None),
+        "data": images.content,
         "images": len(images),
         "network": extractor.checksum,
     }

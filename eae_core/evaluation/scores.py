@@ -10,23 +10,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_core.data import ImageSet
+from eae_core.constraints.normalization import standard_gaussian
+from eae_core.data import Images
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
-from eae_core.evaluation.codes import (
-    encode_images,
-    evaluation_mode,
-    linear_path,
-    reconstruction_error,
-    spherical_path,
-)
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
 from eae_core.evaluation.extractors import FeatureExtractor
 from eae_core.evaluation.gaussianity import gaussianity_report
 from eae_core.evaluation.judging import Judges, decoded, rebuilt
 from eae_core.evaluation.nulls import Band
 from eae_core.models.autoencoders import Autoencoder
-from eae_core.models.normalization import standard_gaussian
+from eae_core.models.using import (
+    encode_images,
+    evaluation_mode,
+    linear_path,
+    reconstruction_error,
+    spherical_path,
+)
 
 PRIOR = "prior"  # what samples from a model's own law are called, where it is not N(0, I)
 _FEWEST = 5  # samples and images: precision and recall look for a third neighbour
@@ -65,8 +65,8 @@ class Scores:
 
 def score_model(
     model: Autoencoder,
-    train: ImageSet,
-    test: ImageSet,
+    train: Images,
+    test: Images,
     *,
     extractors: Sequence[FeatureExtractor],
     densities: Sequence[str] = tuple(DENSITIES),
@@ -150,7 +150,39 @@ def score_model(
     )
 
 
-def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) -> None:
+def convergence_scores(
+    model: Autoencoder,
+    train: Images,
+    test: Images,
+    extractor: FeatureExtractor,
+    *,
+    densities: Sequence[str] = ("standard", "mixture"),
+    samples: int = 10_000,
+    seed: int = 0,
+    batch_size: int = 500,
+    root: str | Path | None = None,
+) -> dict[str, float]:
+    """The few of :func:`score_model`'s numbers that show how far training has come.
+
+    The squared error on the test images and, for each density that can be fitted to the codes (and
+    the model's own, where it is another), the Frechet distance of its samples. At the last epoch
+    they are those of :func:`score_model` with the same arguments.
+
+    Raises:
+        ValueError: see :func:`score_model`.
+    """
+    _check(model, train, test, samples)
+    fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
+    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
+    drawn |= own_codes(model, samples, seed)
+    judges = Judges([extractor], test, batch_size, 1, seed, root, progress=False)
+    error = reconstruction_error(model, test, batch_size=batch_size)
+    made = {name: decoded(model, z) for name, z in drawn.items()}
+    values = {"reconstruction_error": error, **judges.distances(made)}
+    return {name: value for name, value in values.items() if isfinite(value)}
+
+
+def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
     if min(whole("samples", samples), len(train), len(test)) < _FEWEST:
         raise ValueError(
             f"scores need at least {_FEWEST} samples, training images and test images, got "
@@ -165,7 +197,7 @@ def _check(model: Autoencoder, train: ImageSet, test: ImageSet, samples: int) ->
             )
 
 
-def _codes(model: Autoencoder, images: ImageSet, batch_size: int) -> Tensor:
+def _codes(model: Autoencoder, images: Images, batch_size: int) -> Tensor:
     codes = encode_images(model, images, batch_size=batch_size)
     if bad := int((~codes.isfinite()).any(1).sum()):
         raise ValueError(

@@ -15,11 +15,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eae_core.data import ImageSet
-from eae_core.evaluation.codes import decode_codes, interpolate, reconstruct, sample_images
+from eae_core.data import Images
 from eae_core.evaluation.densities import Density
+from eae_core.evaluation.inception import eight_bit
 from eae_core.files import replacing
 from eae_core.models import Autoencoder
+from eae_core.models.using import decode_codes, interpolate, reconstruct, sample_images
 
 COLUMNS = 10
 SAMPLE_ROWS = 2  # of each law
@@ -28,7 +29,7 @@ SUFFIXES = (".png", ".webp")  # of grey and of coloured images
 
 
 def picture_rows(
-    model: Autoencoder, test: ImageSet, densities: Mapping[str, Density], *, seed: int = 0
+    model: Autoencoder, test: Images, densities: Mapping[str, Density], *, seed: int = 0
 ) -> dict[str, Tensor]:
     """Rows of images that show a model, each (10, c, h, w) in [0, 1], by what they show.
 
@@ -72,17 +73,32 @@ def write_sheet(rows: Mapping[str, Tensor], path: str | Path) -> Path:
         rows: (10, c, h, w) each, in [0, 1].
         path: where to; without a suffix it becomes .png for grey images, .webp for coloured ones.
     """
-    grid = torch.stack([row.detach().cpu().clamp(0, 1) for row in rows.values()])
-    pixels = (grid * 255).round().to(torch.uint8)  # (rows, columns, c, h, w)
-    count, columns, channels, height, width = pixels.shape
-    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(count * height, columns * width, channels)
+    grid = torch.stack([row.cpu() for row in rows.values()])  # (rows, columns, c, h, w)
+    sheet = grid.movedim(2, 0).transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (c, height, width)
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        path = path.with_suffix(SUFFIXES[0] if channels == 1 else SUFFIXES[1])
+        path = path.with_suffix(SUFFIXES[0] if len(sheet) == 1 else SUFFIXES[1])
     with replacing(path) as temporary:
-        picture = Image.fromarray(np.ascontiguousarray(sheet.numpy().squeeze()))
         if path.suffix == ".png":
-            picture.save(temporary, format="PNG", optimize=True)
+            picture(sheet).save(temporary, format="PNG", optimize=True)
         else:
-            picture.save(temporary, format="WEBP", lossless=True, method=6)
+            picture(sheet).save(temporary, format="WEBP", lossless=True, method=6)
     return path
+
+
+def picture(image: Tensor) -> Image.Image:
+    """An image (c, h, w) in [0, 1], grey or in colours, as Pillow's.
+
+    Example:
+        >>> picture(torch.zeros(3, 4, 5)).size
+        (5, 4)
+    """
+    pixels = eight_bit(image.detach()).movedim(0, -1).cpu().numpy()  # (h, w, c)
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if len(image) == 1 else pixels))
+
+
+def write_grid(images: Tensor, path: str | Path, *, columns: int = COLUMNS) -> Path:
+    """Write images (n, c, h, w) as one picture, row by row, as :func:`write_sheet` does."""
+    blank = images.new_ones(-len(images) % columns, *images.shape[1:])
+    rows = torch.cat([images, blank]).split(columns)
+    return write_sheet({str(number): row for number, row in enumerate(rows)}, path)

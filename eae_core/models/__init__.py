@@ -1,20 +1,21 @@
 """Models: networks, the constraint, one objective a class; :func:`build_model` joins them."""
 
+from eae_core.constraints.averages import CodeL1Norm, CodeUnitMean
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint
+from eae_core.constraints.normalization import CodeBatchNorm
+from eae_core.constraints.supports import CodeBox, CodeSphere
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
-from eae_core.models.averages import CodeL1Norm, CodeUnitMean
-from eae_core.models.building import MODELS, build_model, rebuild_model
-from eae_core.models.constraints import build_constraint
+from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
 from eae_core.models.conversion import (
     PUBLISHED,
     PublishedWeight,
     convert_weight,
     published_options,
 )
-from eae_core.models.dense import build_dense_model
+from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
-from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
-from eae_core.models.normalization import CodeBatchNorm
 from eae_core.models.penalties import decoder_l2, gradient_penalty
 from eae_core.models.regularized import (
     RAE,
@@ -25,8 +26,15 @@ from eae_core.models.regularized import (
     RAESNOptions,
 )
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.models.supports import CodeBox, CodeSphere
 from eae_core.models.two_stage import TwoStageVAE, TwoStageVAEOptions
+from eae_core.models.using import (
+    decode_codes,
+    encode_images,
+    interpolate,
+    reconstruct,
+    reconstruction_error,
+    sample_images,
+)
 from eae_core.models.variational import CVVAE, VAE, CVVAEOptions, VAEOptions, gaussian_kl
 from eae_core.models.wasserstein import WAE, WAEOptions, imq_mmd
 from eae_core.models.weight_decay import AEL2, RAEL2, AEL2Options, RAEL2Options
@@ -70,11 +78,18 @@ __all__ = [
     "build_model",
     "build_networks",
     "convert_weight",
+    "decode_codes",
     "decoder_l2",
+    "dense_networks",
+    "encode_images",
     "gaussian_kl",
     "gradient_penalty",
     "imq_mmd",
+    "interpolate",
     "published_options",
     "rebuild_model",
+    "reconstruct",
+    "reconstruction_error",
+    "sample_images",
     "spectrally_normalize",
 ]

@@ -16,8 +16,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from eae_core.constraints.normalization import CodeBatchNorm, standard_gaussian
+from eae_core.distributed import Group
 from eae_core.entropy.distributions import Law
-from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
+from eae_core.models import using
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Autoencoder(nn.Module, ABC):
         self.decoder = decoder
         self.latent_dim = latent_dim
         self.config: dict[str, Any] = {}  # how build_model made it; empty for own networks
+        #: processes that hold the batch together; set by :func:`eae_core.training.fit`
+        self.group: Group = None
         last = list(decoder.modules())[-1] if isinstance(decoder, nn.Module) else None
         self._bounded = isinstance(last, nn.Sigmoid)
         self._range_seen = False
@@ -95,6 +99,37 @@ class Autoencoder(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Reconstruction of x."""
         return self.decode(self.encode(x))
+
+    def sample(self, n: int, *, seed: int = 0, density: Any = None) -> Tensor:
+        """New images (n, c, h, w) of codes that the model, or a density fitted to its codes, draws.
+
+        As the next two: without gradient, in evaluation mode, on the model's device, results on the
+        CPU.
+
+        Args:
+            n: how many.
+            seed: the same on every device.
+            density: see :func:`eae_core.evaluation.fit_density`; by default :attr:`code_law`.
+
+        Example:
+            >>> from eae_core.models import build_model
+            >>> build_model("eae", (3, 48, 48), latent_dim=4, width=2).sample(5).shape
+            torch.Size([5, 3, 48, 48])
+        """
+        if density is None:
+            return using.sample_images(self, n, seed=seed)
+        return using.decode_codes(self, density.sample(n, seed=seed))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Reconstructions (n, c, h, w) of images x."""
+        return using.reconstruct(self, x)
+
+    def interpolate(self, start: Tensor, end: Tensor, *, steps: int = 8) -> Tensor:
+        """Images (n, steps, c, h, w) on spherical paths between the codes of two sets (n, c, h, w).
+
+        :func:`~eae_core.models.interpolate` also knows straight ones.
+        """
+        return using.interpolate(self, start, end, steps=steps)
 
     def own_options(self, options: ModelOptions | None) -> Any:
         """These options, or the model's defaults for None.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from eae_core.errors import nearest
 from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
+from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE
 from eae_core.models.networks import build_networks
 from eae_core.models.regularized import RAE, RAEGP, RAESN
@@ -35,11 +36,12 @@ def build_model(
     options: ModelOptions | None = None,
     convolutions: int | None = None,
 ) -> Autoencoder:
-    """A model with the papers' networks.
+    """A model with the papers' networks; one for a table of numbers with dense ones.
 
     Args:
         name: ``"eae"``, or another key of ``MODELS``.
-        image_shape: (channels, height, width), see :func:`build_networks`.
+        image_shape: (channels, height, width), see :func:`build_networks`, or (features,) of a
+            table, for which there are :func:`dense_networks` with ``8 * width`` hidden units.
         latent_dim: d, the size of the code.
         width: channels of the first convolution, 128 in the papers.
         options: the model's own options, e.g. ``EAEOptions(entropy_weight=0.5)``; by default those
@@ -52,8 +54,8 @@ def build_model(
 
     Example:
         >>> model = build_model("eae", (1, 32, 32), latent_dim=16, width=8)
-        >>> model.config["options"]
-        {'entropy_weight': 1.0, 'k': 1}
+        >>> model.latent_dim, model.config["options"]["entropy_weight"]
+        (16, 1.0)
     """
     model_class, options_class = find_model(name)
     options = options_class() if options is None else options
@@ -62,9 +64,16 @@ def build_model(
             f"model {name!r} takes {options_class.__name__}, got {type(options).__name__}"
         )
     outputs = model_class.encoder_outputs_per_dim * latent_dim
-    encoder, decoder = build_networks(
-        image_shape, latent_dim, width=width, encoder_outputs=outputs, convolutions=convolutions
-    )
+    if len(image_shape) > 1:
+        encoder, decoder = build_networks(
+            image_shape, latent_dim, width=width, encoder_outputs=outputs, convolutions=convolutions
+        )
+    elif convolutions is not None:
+        raise ValueError("a table has no convolutions: leave their number out")
+    else:
+        encoder, decoder = dense_networks(
+            image_shape, latent_dim, hidden=8 * width, encoder_outputs=outputs
+        )
     model = model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
     model.config = {
         "name": name,
@@ -78,6 +87,54 @@ def build_model(
     return model
 
 
+def build_dense_model(
+    name: str,
+    image_shape: Sequence[int],
+    latent_dim: int,
+    *,
+    hidden: int = 128,
+    layers: int = 2,
+    normalize: bool = True,
+    options: ModelOptions | None = None,
+) -> Autoencoder:
+    """A model of :func:`build_model` with dense networks, for images of any shape.
+
+    Seconds on a processor where the papers' networks take hours. An L2 penalty on the decoder needs
+    ``decoder_l2_stem``, because all layers are linear ones. Such a model has no ``config``, so that
+    its weights cannot be kept in a checkpoint.
+
+    Args:
+        name: key of ``MODELS``.
+        image_shape: (channels, height, width), or (features,).
+        latent_dim: d.
+        hidden: see :func:`dense_networks`, also for the next two.
+        layers: of them.
+        normalize: them.
+        options: the model's own; by default those published for MNIST.
+
+    Raises:
+        ValueError: unknown name (the nearest is named), or a size below 1.
+        TypeError: options of another model.
+
+    Example:
+        >>> import torch
+        >>> model = build_dense_model("eae", (3, 16, 16), latent_dim=2, hidden=8)
+        >>> model(torch.rand(5, 3, 16, 16)).shape
+        torch.Size([5, 3, 16, 16])
+    """
+    model_class = find_model(name)[0]
+    outputs = model_class.encoder_outputs_per_dim * latent_dim
+    encoder, decoder = dense_networks(
+        image_shape,
+        latent_dim,
+        hidden=hidden,
+        layers=layers,
+        normalize=normalize,
+        encoder_outputs=outputs,
+    )
+    return model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
+
+
 def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
     """The class of a model and that of its options.
 
@@ -88,12 +145,10 @@ def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
         >>> find_model("vea")
         Traceback (most recent call last):
         ...
-        ValueError: unknown model 'vea'; did you mean 'vae'? There are: ae, ae_l2, eae, ...
+        ValueError: unknown model 'vea'; did you mean 'vae'?
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MODELS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown model {name!r}{hint} There are: {', '.join(MODELS)}")
+        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
     return MODELS[name]
 
 

@@ -2,8 +2,13 @@
 
 Channels double from ``width`` (128 in the papers) over four strided convolutions, each followed by
 batch normalisation and ReLU; a linear layer gives the code. The decoder starts from an 8 x 8 map of
-``8 * width`` channels, a linear layer without normalisation, and doubles
-the side until the image's.
+``8 * width`` channels, a linear layer without normalisation, and doubles the sides until they are
+the image's.
+
+The papers have three shapes of images. Others get networks of the same kind, with 4 x 4 kernels and
+images in [-1, 1]: four convolutions, or as many as bring the smaller side to about four, with at
+most ``8 * width`` channels; a decoder that starts from a map whose smaller side is about eight and
+ends in one a little too large, if need be, of which the middle is the image.
 
 Differences from the Keras original, none of which changes a shape or a parameter count: PyTorch's
 default initialisation; 5 x 5 strided layers padded symmetrically; running moments with momentum 0.1
@@ -12,14 +17,19 @@ where Keras's 0.99 keeps 0.01 of each batch, so that short runs evaluate well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 BATCH_NORM_EPS = 1e-3  # Keras's default
+
+
+SMALLEST_SIDE = 4
 
 
 @dataclass(frozen=True)
@@ -31,29 +41,70 @@ class Architecture:
     decoder_multipliers: tuple[int, ...]
     rescale: bool  # map [0, 1] to [-1, 1] before the first layer
     stem_multiplier: int = 8
-    stem_side: int = 8  # of the decoder's first map
 
     def cut(self, convolutions: int) -> Architecture:
         """With fewer convolutions: the linear layers stand where those next to the code stood."""
         kept = min(convolutions - 1, len(self.decoder_multipliers))  # and one gives the image
         gone = len(self.decoder_multipliers) - kept
-        stem = (self.stem_multiplier, *self.decoder_multipliers)[gone]
         return replace(
             self,
             encoder_multipliers=self.encoder_multipliers[:convolutions],
             decoder_multipliers=self.decoder_multipliers[gone:],
-            stem_multiplier=stem,
-            stem_side=self.stem_side * 2**gone,
+            stem_multiplier=(self.stem_multiplier, *self.decoder_multipliers)[gone],
         )
 
 
 _SMALL = Architecture(4, (1, 2, 4, 8), (4, 2), rescale=True)
 _FACES = Architecture(5, (1, 2, 4, 8), (4, 2, 1), rescale=False)
-ARCHITECTURES: dict[tuple[int, int, int], Architecture] = {
+#: of the papers
+ARCHITECTURES: dict[tuple[int, ...], Architecture] = {
     (1, 32, 32): _SMALL,  # MNIST, Fashion-MNIST, padded
     (3, 32, 32): _SMALL,  # CIFAR-10
     (3, 64, 64): _FACES,  # CelebA
 }
+
+
+def architecture(shape: tuple[int, ...]) -> Architecture:
+    """That of the papers for their shapes, the default for others.
+
+    Raises:
+        ValueError: not (channels, height, width), or a side below 4.
+
+    Example:
+        >>> architecture((3, 256, 200)).encoder_multipliers
+        (1, 2, 4, 8, 8, 8)
+    """
+    if shape in ARCHITECTURES:
+        return ARCHITECTURES[shape]
+    if len(shape) != 3 or shape[0] < 1 or min(shape[1:]) < SMALLEST_SIDE:
+        raise ValueError(
+            f"no convolutional network for images of shape {shape}: it must be (channels, height, "
+            f"width) with sides of at least {SMALLEST_SIDE}; build_dense_model takes any shape"
+        )
+    side = min(shape[1:])
+    halvings = min(int(math.log2(side)), max(4, round(math.log2(side / 4))))
+    doublings = max(0, round(math.log2(side / 8)))
+    widening = [min(2**i, 8) for i in range(max(halvings, 3))]
+    narrowing = [min(2**i, 8) for i in reversed(range(max(doublings, 3)))]
+    return Architecture(4, tuple(widening[:halvings]), tuple(narrowing[:doublings]), rescale=True)
+
+
+class CodeLinear(nn.Linear):
+    """The layer that gives the code: in float32 also under autocast.
+
+    bf16 has eight bits of mantissa. In few dimensions many codes of a batch would coincide, where
+    the entropy is minus infinity.
+
+    Example:
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     CodeLinear(3, 2)(torch.ones(5, 3, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            # Not by the dtype of the weight: to look at it is a step of spectral normalisation.
+            return super().forward(x if x.dtype == torch.float64 else x.float())
 
 
 class Rescale(nn.Module):
@@ -61,6 +112,21 @@ class Rescale(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return 2 * x - 1
+
+
+class Middle(nn.Module):
+    """The middle (n, c, height, width) of larger maps."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.height, self.width = height, width
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, left = (x.shape[2] - self.height) // 2, (x.shape[3] - self.width) // 2
+        return x[..., top : top + self.height, left : left + self.width]
+
+    def extra_repr(self) -> str:
+        return f"{self.height}, {self.width}"
 
 
 def build_networks(
@@ -71,10 +137,11 @@ def build_networks(
     encoder_outputs: int | None = None,
     convolutions: int | None = None,
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """Encoder and decoder for one of the three image shapes.
+    """Encoder and decoder: the papers' for their image shapes, of the same kind for others.
 
     Args:
-        image_shape: (channels, height, width): (1, 32, 32), (3, 32, 32) or (3, 64, 64).
+        image_shape: (channels, height, width); the papers' are (1, 32, 32), (3, 32, 32) and
+            (3, 64, 64).
         latent_dim: d, the size of the code.
         width: channels of the first convolution, 128 in the papers.
         encoder_outputs: numbers that the encoder gives for an image, d by default; 2 d where it
@@ -87,7 +154,8 @@ def build_networks(
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
 
     Raises:
-        ValueError: another shape, a size below 1, or more convolutions than there are.
+        ValueError: another shape, a side below 4, a size below 1, or more convolutions than there
+            are.
 
     Source:
         Ghosh et al. (2020), official code; Ghose et al. (2020), section 5.1.
@@ -99,17 +167,12 @@ def build_networks(
         22689681
     """
     shape = tuple(image_shape)
-    if shape not in ARCHITECTURES:
-        known = ", ".join(map(str, ARCHITECTURES))
-        raise ValueError(
-            f"no network for images of shape {shape} (channels, height, width); there are {known}"
-        )
+    plan = architecture(shape)
     outputs = latent_dim if encoder_outputs is None else encoder_outputs
     sizes = {"latent_dim": latent_dim, "width": width, "encoder_outputs": outputs}
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    plan = ARCHITECTURES[shape]
     most = len(plan.encoder_multipliers)
     if convolutions is not None:
         if not 1 <= convolutions <= most:
@@ -119,7 +182,7 @@ def build_networks(
 
 
 def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: int) -> nn.Sequential:
-    channels, side, _ = shape
+    channels, *sides = shape
     layers: list[nn.Module] = [Rescale()] if plan.rescale else []
     for multiplier in plan.encoder_multipliers:
         out = multiplier * width
@@ -128,17 +191,19 @@ def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: in
             nn.Conv2d(channels, out, plan.kernel, stride=2, padding=padding),
             *_activation(out),
         ]
-        channels, side = out, side // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * side * side, outputs))
+        # With padding on both sides an odd side is rounded down by an even kernel, up by an odd.
+        channels, sides = out, [(side + plan.kernel % 2) // 2 for side in sides]
+    return nn.Sequential(*layers, nn.Flatten(), CodeLinear(channels * math.prod(sides), outputs))
 
 
 def _decoder(
     plan: Architecture, shape: tuple[int, ...], latent_dim: int, width: int
 ) -> nn.Sequential:
-    channels, side = plan.stem_multiplier * width, plan.stem_side
+    channels, factor = plan.stem_multiplier * width, 2 ** len(plan.decoder_multipliers)
+    stem = [-(-side // factor) for side in shape[1:]]  # rounded up
     layers: list[nn.Module] = [
-        nn.Linear(latent_dim, channels * side**2),
-        nn.Unflatten(1, (channels, side, side)),
+        nn.Linear(latent_dim, channels * math.prod(stem)),
+        nn.Unflatten(1, (channels, *stem)),
     ]
     odd = plan.kernel % 2
     padding = (plan.kernel - 1) // 2
@@ -154,12 +219,13 @@ def _decoder(
     # A transposed convolution of stride 1 is a convolution; "same" padding of an even kernel is
     # one wider on the right.
     left, right = padding, plan.kernel - 1 - padding
-    return nn.Sequential(
-        *layers,
+    layers += [
         nn.ZeroPad2d((left, right, left, right)),
         nn.Conv2d(channels, shape[0], plan.kernel),
-        nn.Sigmoid(),
-    )
+    ]
+    if any(side * factor != whole for side, whole in zip(stem, shape[1:], strict=True)):
+        layers.append(Middle(*shape[1:]))
+    return nn.Sequential(*layers, nn.Sigmoid())
 
 
 def _activation(channels: int) -> tuple[nn.Module, nn.Module]:

@@ -1,7 +1,7 @@
 """Training: loops on Lightning Fabric, checkpoints, resume, Ctrl-C, divergence."""
 
 from eae_core.training.checkpoints import CheckpointError, load_model
-from eae_core.training.guards import TrainingDiverged
+from eae_core.training.guards import TrainingDiverged, TrainingError
 from eae_core.training.loop import fit
 from eae_core.training.options import History, LoopOptions, TrainOptions
 
@@ -11,6 +11,7 @@ __all__ = [
     "LoopOptions",
     "TrainOptions",
     "TrainingDiverged",
+    "TrainingError",
     "fit",
     "load_model",
 ]

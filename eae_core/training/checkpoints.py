@@ -1,14 +1,15 @@
 """Checkpoints: all that a run needs to go on, or a reader to use its model, in one file.
 
 The file is safetensors with a JSON header: it holds numbers and text and, unlike a pickle, nothing
-that could run when it is opened.
+that could run when it is opened. A checksum covers everything in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from eae_core.data import ImageSet
 from eae_core.files import replacing
 from eae_core.models import rebuild_model
-from eae_core.models.building import MODELS
-from eae_core.training.options import LoopOptions, TrainOptions
+from eae_core.training.guards import TrainingError, first_nonfinite, unwrapped
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had no checksum
+_READABLE = (1, 2)
 _HEADER = "eae_core"  # the one key of the file's metadata
-_GROUPS = ("weights", "optimizer", "random", "terms")
+_GROUPS = ("weights", "optimizer", "random", "terms", "moments")
+_REMEDY = "restore a copy of it, or delete it to start anew"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(TrainingError):
     """A file is no checkpoint, or the checkpoint of something else."""
 
 
@@ -49,44 +50,7 @@ class Checkpoint:
     optimizer: dict[str, Tensor]  #: ``"<optimizer><parameter>/<moment>"`` to tensor
     random: dict[str, Tensor]  #: generator states, by device type
     terms: dict[str, Tensor]  #: ``"rows"``: (step, terms), of the epoch under way
-
-    def check_same_run(self, path: Path, identity: Mapping[str, Any], epochs: int) -> None:
-        """Raise unless the run that is asked for is this one, or a longer one."""
-        saved = {"config": self.config, "options": self.options, "images": self.images}
-        saved = with_later_options(saved, identity)
-        free = {"epochs", "progress"}  # these do not decide the weights
-        if self.epoch >= epochs:
-            free.add("device")  # nothing is left to compute
-        found = [
-            text
-            for name, text in differences(saved, identity)
-            if name not in {f"options.{option}" for option in free}
-        ]
-        if self.epoch > epochs:
-            found.append(f"epochs (saved {self.epoch}, asked {epochs}: they can only grow)")
-        if found:
-            raise CheckpointError(
-                f"{path} holds another run, which differs in {'; '.join(found)}. Ask for the same, "
-                "name another file, or pass resume=False to start anew and replace it."
-            )
-
-
-def run_identity(
-    model: nn.Module, images: ImageSet, options: LoopOptions, device: torch.device
-) -> dict[str, dict[str, Any]]:
-    """What makes a run itself: model, options and images, as JSON gives them back."""
-    written = asdict(replace(options, device=device.type))
-    identity = {
-        "config": getattr(model, "config", {}),
-        "options": written,
-        "images": {
-            "name": images.name,
-            "split": images.split,
-            "checksum": images.checksum,
-            "number": len(images),
-        },
-    }
-    return dict(json.loads(json.dumps(identity)))
+    moments: dict[str, Tensor] = field(default_factory=dict)  #: running ones, if recomputed since
 
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
@@ -97,16 +61,17 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """
     header: dict[str, Any] = {"format": FORMAT_VERSION}
     tensors: dict[str, Tensor] = {}
-    for field in fields(checkpoint):
-        value = getattr(checkpoint, field.name)
-        if field.name in _GROUPS:
+    for name in (each.name for each in fields(checkpoint)):
+        value = getattr(checkpoint, name)
+        if name in _GROUPS:
             # clone: safetensors refuses views and tensors that share memory.
             tensors |= {
-                f"{field.name}:{key}": tensor.detach().cpu().contiguous().clone()
+                f"{name}:{key}": tensor.detach().cpu().contiguous().clone()
                 for key, tensor in value.items()
             }
         else:
-            header[field.name] = value
+            header[name] = value
+    header["checksum"] = _checksum(header, tensors)
     metadata = {_HEADER: json.dumps(header, allow_nan=False)}
     with replacing(path) as temporary:
         try:
@@ -125,35 +90,68 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
-    groups: dict[str, dict[str, Tensor]] = {name: {} for name in _GROUPS}
+    tensors: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             header = _read_header(path, file.metadata())
             for key in file.keys():  # noqa: SIM118 (the file is no dictionary)
-                group, _, name = key.partition(":")
                 # clone: the tensor is a window on the file, which the next checkpoint replaces.
-                groups[group][name] = file.get_tensor(key).clone()
+                tensors[key] = file.get_tensor(key).clone()
+        stated = header.pop("checksum", None)
+        if header.pop("format") > 1 and stated != _checksum(header, tensors):
+            raise ValueError("its checksum is another one")
+        groups: dict[str, dict[str, Tensor]] = {name: {} for name in _GROUPS}
+        for key, tensor in tensors.items():
+            group, _, name = key.partition(":")
+            groups[group][name] = tensor
         return Checkpoint(**(header | groups))
-    except (SafetensorError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} is damaged or no checkpoint ({error}): delete it, or name another file"
-        ) from error
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no checkpoint ({error}): {_REMEDY}") from error
+
+
+def _checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Of all that the file says: the header, and each tensor's name, dtype, shape and bytes."""
+    said = {name: value for name, value in header.items() if name not in ("format", "checksum")}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _read_header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, Any]:
     try:
-        header = json.loads((metadata or {})[_HEADER])
-        version = header.pop("format")
-    except (KeyError, ValueError, AttributeError) as error:
+        header = dict(json.loads((metadata or {})[_HEADER]))
+        version = header["format"]
+    except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"{path} is a safetensors file, but no checkpoint of eae_core: its header is missing"
         ) from error
-    if version != FORMAT_VERSION:
+    if version not in _READABLE:
         raise CheckpointError(
-            f"{path} has checkpoint format {version}, this eae_core reads {FORMAT_VERSION}: "
-            "open it with the version that wrote it, or train anew"
+            f"{path} has checkpoint format {version}, this eae_core reads "
+            f"{' and '.join(map(str, _READABLE))}: open it with the version that wrote it, or "
+            "train anew"
         )
-    return dict(header)
+    return header
+
+
+def check_weights(path: Path, weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Raise CheckpointError unless these are finite and the model's in name, dtype and shape."""
+    own = model.state_dict()
+    if missing := [name for name in own if name not in weights]:
+        raise CheckpointError(f"{path} lacks the weights {', '.join(missing[:3])} of this model")
+    if strange := [name for name in weights if name not in own]:
+        raise CheckpointError(f"{path} has weights that this model lacks: {', '.join(strange[:3])}")
+    for name, tensor in weights.items():
+        kinds = [f"{str(t.dtype)[6:]} {tuple(t.shape)}" for t in (tensor, own[name])]
+        if kinds[0] != kinds[1]:
+            raise CheckpointError(f"{path} has {name} as {kinds[0]}, this model as {kinds[1]}")
+    if bad := first_nonfinite(weights):
+        raise CheckpointError(
+            f"{path} is bad: its weight {bad} is not finite. Restore an earlier copy, or delete it "
+            "to start anew"
+        )
 
 
 def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
@@ -161,12 +159,13 @@ def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
 
     Args:
         path: what :func:`eae_core.training.fit` was given as ``checkpoint``.
-        model: your own, to take the weights; by default the package's model that the file names.
+        model: your own, to take the weights, compiled or wrapped as it may be; by default the
+            package's model that the file names.
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: no checkpoint of this package and version, of a model it cannot build, or
-            weights that do not fit the model given.
+        CheckpointError: no checkpoint of this package and version, a damaged one, of a model it
+            cannot build, or weights that do not fit the model given.
 
     Example:
         >>> import tempfile
@@ -181,46 +180,17 @@ def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
         >>> load_model(path).latent_dim
         2
     """
+    path = Path(path)
     checkpoint = read_checkpoint(path)
+    if model is None and "name" not in checkpoint.config:
+        raise CheckpointError(
+            f"{path} holds the weights of networks of your own: build them as before and call "
+            "load_model(path, model=...)"
+        )
     try:
-        model = rebuild_model(checkpoint.config) if model is None else model
-        model.load_state_dict(checkpoint.weights)
-    except (ValueError, TypeError, RuntimeError) as error:
+        found: Any = rebuild_model(checkpoint.config) if model is None else model
+    except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path} holds a model that cannot be rebuilt: {error}") from error
-    return model.eval()
-
-
-def with_later_options(saved: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity of a file as if it was written today: later options stand at their defaults."""
-    options = dict(_later(saved["options"], asked["options"], TrainOptions))
-    config = dict(saved["config"])
-    if config.get("name") in MODELS and isinstance(config.get("options"), Mapping):
-        now = asked["config"].get("options", {})
-        config["options"] = dict(_later(config["options"], now, MODELS[config["name"]][1]))
-    return {**saved, "options": options, "config": config}
-
-
-def _later(old: Mapping[str, Any], now: Mapping[str, Any], kind: type) -> Iterator[tuple[str, Any]]:
-    """The old options, then those of now that they lack, at the defaults of their class."""
-    yield from old.items()
-    defaults = {field.name: field.default for field in fields(kind)}
-    for name in now:
-        if name not in old and defaults.get(name, MISSING) is not MISSING:
-            yield name, defaults[name]
-
-
-def differences(
-    saved: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, str]]:
-    """Each field in which two JSON-like dictionaries differ: its name, and the same in words.
-
-    Example:
-        >>> list(differences({"k": 1, "options": {"w": 2}}, {"k": 1, "options": {"w": 3}}))
-        [('options.w', 'options.w (saved 2, asked 3)')]
-    """
-    for name in [*saved, *(name for name in asked if name not in saved)]:
-        old, new = saved.get(name, "nothing"), asked.get(name, "nothing")
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{prefix}{name}.")
-        elif old != new:
-            yield f"{prefix}{name}", f"{prefix}{name} (saved {old!r}, asked {new!r})"
+    check_weights(path, checkpoint.weights, unwrapped(found))
+    unwrapped(found).load_state_dict(checkpoint.weights)
+    return found.eval()

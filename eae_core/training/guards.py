@@ -1,21 +1,24 @@
-"""What ends a run before its last step: Ctrl-C, and a loss that is no longer a number."""
+"""What ends a run before its last step: signals, and a loss that is no longer a number."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eae_core.models import Autoencoder
+
+class TrainingError(RuntimeError):
+    """A training that could not begin, or not go on; the message says how to mend it."""
 
 
-class TrainingDiverged(RuntimeError):  # noqa: N818 (it reads as what happened)
+class TrainingDiverged(TrainingError):  # noqa: N818 (it reads as what happened)
     """A loss term, or a weight, became infinite or not a number.
 
     Args:
@@ -39,7 +42,8 @@ class TrainingDiverged(RuntimeError):  # noqa: N818 (it reads as what happened)
 class LossLog:
     """Loss terms of the steps of one epoch.
 
-    They stay on the device, so that no step has to wait until they are known.
+    They stay on the device, so that no step has to wait until they are known. A term that a step
+    does not return counts as 0 there.
 
     Args:
         steps: of the epoch, which is the number of rows.
@@ -57,7 +61,7 @@ class LossLog:
     def __init__(
         self, steps: int, names: list[str] | None = None, rows: Tensor | None = None
     ) -> None:
-        self.names = names or []
+        self.names = list(names or [])
         self.done = 0 if rows is None else len(rows)
         self._values = torch.empty(0)  # (steps, terms) after the first step
         if rows is not None and self.done:
@@ -70,17 +74,21 @@ class LossLog:
         """(steps done, terms)."""
         return self._values[: self.done]
 
-    def add(self, terms: dict[str, Tensor]) -> None:
+    def add(self, terms: Mapping[str, Tensor]) -> None:
         """Note the terms of the next step."""
         values = torch.stack([term.detach() for term in terms.values()])
         if not self.done:
             self.names = list(terms)
             self._values = values.new_zeros(self._steps, len(terms), dtype=torch.float64)
-        elif self.names != list(terms):
-            raise ValueError(
-                f"the objective returned {', '.join(terms)} after {', '.join(self.names)}"
-            )
-        self._values[self.done] = values
+        elif new := [name for name in terms if name not in self.names]:
+            self.names += new
+            zeros = self._values.new_zeros(self._steps, len(new))
+            self._values = torch.cat([self._values, zeros], 1)
+        if self.names == list(terms):
+            self._values[self.done] = values
+        else:
+            for name, value in zip(terms, values, strict=True):
+                self._values[self.done, self.names.index(name)] = value
         self.done += 1
 
     def last(self) -> dict[str, float]:
@@ -102,7 +110,7 @@ class LossLog:
         return step + 1, dict(zip(self.names, self.rows[step].tolist(), strict=True))
 
 
-def check_named(terms: dict[str, Tensor], call: str) -> None:
+def check_named(terms: Mapping[str, Tensor], call: str) -> None:
     """Raise ValueError unless these terms, which a call returned, say what to minimise.
 
     Example:
@@ -116,10 +124,11 @@ def check_named(terms: dict[str, Tensor], call: str) -> None:
 
 
 @contextmanager
-def finish_step_on_interrupt() -> Iterator[threading.Event]:
-    """Within the block Ctrl-C sets the event instead of raising; a second one raises at once.
+def stop_requests() -> Iterator[threading.Event]:
+    """Within the block Ctrl-C or SIGTERM set the event instead of ending the process.
 
-    Only the main thread hears signals: in another one the event is never set.
+    The second one raises KeyboardInterrupt at once. Only the main thread hears signals: in another
+    one the event is never set.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -131,15 +140,17 @@ def finish_step_on_interrupt() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = signal.signal(signal.SIGINT, note)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = [(number, signal.signal(number, note)) for number in usual]
     try:
         yield stop
     finally:
-        # None: a handler that Python did not install, and cannot put back.
-        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+        for number, handler in before:
+            # None: a handler that Python did not install, and cannot put back.
+            signal.signal(number, handler or usual[number])  # type: ignore[arg-type]
 
 
-def first_nonfinite_output(model: Autoencoder, x: Tensor) -> str | None:
+def first_nonfinite_output(model: Any, x: Tensor) -> str | None:
     """Name of the first layer whose output on x is not finite, found by computing the loss again.
 
     For a loss that refused to be computed, of which therefore no term is known.
@@ -163,21 +174,35 @@ def first_nonfinite_output(model: Autoencoder, x: Tensor) -> str | None:
     return found[0] if found else None
 
 
-def first_nonfinite_weight(model: nn.Module) -> str | None:
-    """Name of the first parameter or running moment that is not finite."""
-    for name, tensor in model.state_dict().items():
-        if not tensor.isfinite().all():
-            return name
-    return None
+def first_nonfinite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Name of the first of these parameters and running moments that is not finite."""
+    return next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
 
 
-def compiler_failure(error: BaseException) -> RuntimeError | None:
+def unwrapped(model: Any) -> Any:
+    """The model itself, without what torch.compile, DataParallel, DDP or Fabric put around it.
+
+    Example:
+        >>> model = nn.Linear(2, 2)
+        >>> unwrapped(torch.compile(nn.DataParallel(model))) is model
+        True
+    """
+    while True:
+        if hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+        elif type(model).__name__ in ("DataParallel", "DistributedDataParallel", "_FabricModule"):
+            model = model.module
+        else:
+            return model
+
+
+def compiler_failure(error: BaseException) -> TrainingError | None:
     """What to say if torch.compile itself failed, rather than the code it was given."""
     cause: BaseException | None = error
     while cause is not None:
         if type(cause).__module__.startswith(("torch._dynamo", "torch._inductor")):
             said = " ".join(str(error).split("\n\n")[0].split())  # without the pages that follow
-            return RuntimeError(
+            return TrainingError(
                 "torch.compile failed: it needs a C++ compiler (g++ or clang), on a GPU Triton "
                 f"too. Install it, or train with compile=False. It said: {said}"
             )

@@ -1,82 +1,101 @@
 """The fit loop: it asks a model for the loss terms of a batch and minimises ``"loss"``.
 
-The images live on the device as bytes and are indexed there, so no worker process feeds the loop.
-Everything that decides the weights (order of the images, the model's random draws, the optimizer's
-moments) is in the checkpoint: an interrupted run that goes on ends with the bits of one that was
-not. That holds on a CPU with the same number of threads; on a GPU as far as its kernels are
-deterministic (``torch.use_deterministic_algorithms``).
+Built-in sets live on the device as bytes and are indexed there, so no worker process feeds the
+loop. Everything that decides the weights (order of the data, the model's random draws, the
+optimizer's moments) is in the checkpoint: an interrupted run that goes on ends with the bits of one
+that was not. That holds on a CPU with the same number of threads; on a GPU as far as its kernels
+are deterministic (``torch.use_deterministic_algorithms``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eae_core.data import ImageSet
 from eae_core.models import Autoencoder
-from eae_core.training.guards import check_named, compiler_failure, first_nonfinite_output
+from eae_core.seeds import SEEDS, derived_seed
+from eae_core.training.guards import check_named
+from eae_core.training.moments import FEW_STEPS, averaging_layers, recompute_moments
 from eae_core.training.options import History, TrainOptions
-from eae_core.training.run import BatchObjective, Run, carry_out
+from eae_core.training.run import train
+from eae_core.training.trainer import Objective, Trainer, bits
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 
 def fit(
     model: Autoencoder,
-    images: ImageSet,
+    data: Any,
     options: TrainOptions,
     *,
     checkpoint: str | Path | None = None,
     resume: bool = True,
+    logger: Any = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place; it stays on the device it was trained on, in evaluation mode.
 
-    Ctrl-C ends the current step, writes the checkpoint and returns; a second one raises at once.
+    Ctrl-C or SIGTERM end the current step, write the checkpoint and return; a second one raises at
+    once. With several devices each has a process of its own, which runs the whole script; all end
+    with the weights that one process with the whole batch would have.
 
     Args:
         model: anything with ``loss(x)``, which returns named terms, and a JSON-able ``config``; if
             it has ``start_epoch(epoch, epochs)``, that is called before each epoch (from 0).
-        images: moved to the device as a whole, as bytes.
-        options: sizes, rates, device.
+        data: a set of :mod:`eae_core.data`, a tensor, an array, a torch Dataset or DataLoader, see
+            :func:`eae_core.data.as_source`.
+        options: sizes, rates, devices.
         checkpoint: file to write after every epoch, and to go on from if it exists. More ``epochs``
             than the file's train longer; no other option may change.
         resume: False starts anew and replaces the file.
+        logger: one of Lightning's loggers, or several, which get the epochs' terms.
+        after_epoch: called with the number of epochs done, once the checkpoint holds them, and
+            again for its last epoch where a run goes on; random numbers it draws change nothing.
 
     Raises:
-        ValueError: a batch that is too small for the model or larger than the set, images of
-            another shape, a device that is not there.
-        CheckpointError: the file is damaged, or belongs to other options, images or another model.
-        OSError: the checkpoint cannot be written, which is tried before training.
+        TypeError: data of another kind.
+        ValueError: a batch that is too small for the model or larger than the set, data of another
+            shape, a device that is not there, a model whose checkpoint could not be loaded.
+        CheckpointError: the file is damaged, or belongs to other options, data or another model.
+        OSError: the checkpoint cannot be written, which is tried before training, or another
+            process writes it.
         TrainingDiverged: a loss term is infinite or not a number; the checkpoint of the last good
             epoch stays.
+        ProcessLost: another process of this training ended.
 
     Example:
-        >>> from eae_core.data import load_images
         >>> from eae_core.models import build_model
         >>> model = build_model("ae", (1, 32, 32), latent_dim=2, width=2)
         >>> options = TrainOptions(epochs=2, batch_size=10, progress=False)
-        >>> history = fit(model, load_images("digits", limit=40), options)
+        >>> history = fit(model, torch.rand(40, 1, 32, 32), options)
         >>> len(history.curve("reconstruction")), history.interrupted
         (2, False)
     """
-    return carry_out(_Minimization, model, images, options, checkpoint=checkpoint, resume=resume)
+    return train(
+        _Minimization,
+        model,
+        data,
+        options,
+        checkpoint=checkpoint,
+        resume=resume,
+        logger=logger,
+        after_epoch=after_epoch,
+    )
 
 
-class _Objective(BatchObjective):
-    """The model's loss of the images at an index."""
+class _Loss(Objective):
+    """The model's own loss."""
 
-    def __init__(self, model: Autoencoder, images: ImageSet, layout: torch.memory_format) -> None:
-        super().__init__(images, layout)
-        self.model = model
-
-    def forward(self, index: Tensor) -> dict[str, Tensor]:
-        return self.model.loss(self.batch(index))
+    def forward(self, bits: Tensor) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = self.model.loss(self.batch(bits))
+        return terms
 
 
-class _Minimization(Run[TrainOptions]):
+class _Minimization(Trainer[TrainOptions]):
     """One loss, one optimizer."""
 
     def make_optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -85,9 +104,9 @@ class _Minimization(Run[TrainOptions]):
         adam = torch.optim.Adam(self.model.parameters(), lr=options.learning_rate, betas=betas)
         return {"": adam}
 
-    def make_forward(self, images: ImageSet) -> Any:
-        self.objective = _Objective(self.model, images, self.layout)
-        return torch.compile(self.objective) if self.options.compile else self.objective
+    def make_objective(self) -> Any:
+        objective = _Loss(self.model, self.layout)
+        return torch.compile(objective) if self.options.compile else objective
 
     def start_epoch(self) -> None:
         rate = self.options.learning_rate * self.options.learning_rate_decay**self.epoch
@@ -96,30 +115,29 @@ class _Minimization(Run[TrainOptions]):
         if start_epoch := getattr(self.model, "start_epoch", None):
             start_epoch(self.epoch, self.options.epochs)
 
-    def train_step(self, index: Tensor) -> None:
-        terms = self.loss(index)
+    def train_step(self, x: Tensor) -> None:
+        terms = self.forward(bits(x))
         check_named(terms, "loss(x)")
-        self.note(terms)
-        self.fabric.backward(terms["loss"])
+        self.note(terms, x)
+        self.fabric.backward(self.weighed(terms["loss"], x))
         self.steppers[""].step()
         self.steppers[""].zero_grad()
 
-    def loss(self, index: Tensor) -> dict[str, Tensor]:
-        """Named terms on a batch; a model that refuses non-finite numbers counts as diverged."""
-        try:
-            terms: dict[str, Tensor] = self.forward(index)
-        except Exception as error:
-            self.check_terms()  # on a GPU the cause may lie some steps back
-            step = self.log.done + 1
-            with self.fabric.autocast():
-                layer = first_nonfinite_output(self.objective.model, self.objective.batch(index))
-            if layer:
-                raise self.diverged(step, layer, f"the output of {layer}") from error
-            if failure := compiler_failure(error):
-                raise failure from error
-            error.add_note(f"In training, epoch {self.epoch + 1}, step {step}.")
-            raise
-        return terms
+    def finish(self) -> str:
+        if not self.moments_due or self.followed or not averaging_layers(self.model):
+            return ""
+        gpus = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(gpus), self.fabric.autocast():
+            torch.manual_seed(derived_seed(self.options.seed, SEEDS))
+            self.model.train()
+            self.followed = recompute_moments(self.model, self.batches())
+        return f"running moments computed anew over {self.steps} batches"
+
+    @property
+    def moments_due(self) -> bool:
+        """Whether the running moments are to be computed anew after the last epoch."""
+        asked = self.options.recompute_moments
+        return self.options.epochs * self.steps < FEW_STEPS if asked == "auto" else asked
 
     @property
     def advice(self) -> str:

@@ -1,14 +1,19 @@
-"""What goes into training besides a model and images, and what comes out besides its weights."""
+"""What goes into training besides a model and data, and what comes out besides its weights."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import operator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import nn
 
-from eae_core.data import ImageSet
+from eae_core.data import Source
+from eae_core.seeds import check_seed
+
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+PRECISIONS = ("32-true", "bf16-mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,20 +25,28 @@ class LoopOptions:
     """
 
     epochs: int
-    batch_size: int = 100
-    seed: int = 0  #: of the order of the images and of the model's random draws
+    batch_size: int = 100  #: of the whole batch, however many devices share it
+    seed: int = 0  #: of the order of the data and of the model's random draws
     device: str = "auto"  #: see :func:`eae_core.hardware.resolve_device`
+    devices: int = 1  #: of one machine, each with a process of its own
+    num_nodes: int = 1  #: machines
+    strategy: str = "auto"  #: Lightning Fabric's: auto, ddp or ddp_find_unused_parameters_true
     precision: Literal["32-true", "bf16-mixed"] = "32-true"  #: weights are float32 in both
     channels_last: bool = False  #: memory layout, which many GPUs prefer under bf16
     progress: bool = True  #: a bar on stderr
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-        if self.precision not in ("32-true", "bf16-mixed"):
-            raise ValueError(f"precision must be 32-true or bf16-mixed, got {self.precision!r}")
+        for name in ("epochs", "batch_size", "devices", "num_nodes"):
+            object.__setattr__(self, name, _count(name, getattr(self, name)))
+        object.__setattr__(self, "seed", check_seed(self.seed))
+        for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
+            if getattr(self, name) not in known:
+                choice = f"{', '.join(known[:-1])} or {known[-1]}"
+                raise ValueError(f"{name} must be {choice}, got {getattr(self, name)!r}")
+        if self.devices > 1 and ":" in str(self.device):
+            raise ValueError(
+                f"device must be auto, cpu or cuda where there are several, got {self.device!r}"
+            )
 
     def check_adam(self, *rates: str) -> None:
         """Raise ValueError unless these learning rates and ``beta1`` are possible."""
@@ -43,6 +56,17 @@ class LoopOptions:
         beta1 = getattr(self, "beta1", 0.0)
         if not 0 <= beta1 < 1:
             raise ValueError(f"beta1 must be at least 0 and below 1, got {beta1}")
+
+
+def _count(name: str, value: object) -> int:
+    """The value as an int, NumPy's integers included; ValueError unless it is at least 1."""
+    try:
+        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +87,8 @@ class TrainOptions(LoopOptions):
     learning_rate_decay: float = 1.0  #: factor from one epoch to the next
     beta1: float = 0.9  #: Adam's memory of gradients
     compile: bool = False  #: torch.compile the loss: a minute first, faster steps afterwards
+    #: compute running moments anew at the end, over all data; "auto": after fewer than 100 steps
+    recompute_moments: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,6 +96,10 @@ class TrainOptions(LoopOptions):
         if not 0 < self.learning_rate_decay <= 1:
             raise ValueError(
                 f"learning_rate_decay must be above 0 and at most 1, got {self.learning_rate_decay}"
+            )
+        if self.recompute_moments not in (True, False, "auto"):
+            raise ValueError(
+                f"recompute_moments must be True, False or 'auto', got {self.recompute_moments!r}"
             )
 
 
@@ -87,36 +117,42 @@ class History:
     seconds: float  #: in the loop, earlier parts of a resumed run included
     images_per_second: float  #: over those seconds, compilation included
     peak_memory_bytes: int  #: see :func:`eae_core.hardware.peak_memory_bytes`
-    interrupted: bool  #: ended by Ctrl-C
+    interrupted: bool  #: ended by Ctrl-C, or by SIGTERM
+    notes: list[str] = field(default_factory=list, compare=False)  #: what else should be known
+
+    @property
+    def terms(self) -> list[str]:
+        """The terms that were noted in any epoch."""
+        names = dict.fromkeys(name for epoch in self.epochs for name in epoch)
+        return [name for name in names if name not in ("epoch", "seconds")]
 
     def curve(self, term: str) -> list[float]:
-        """The epochs' means of a term, in its own unit."""
-        if self.epochs and term not in self.epochs[0]:
-            raise KeyError(
-                f"no term {term!r} in the history; there are {', '.join(self.epochs[0])}"
-            )
-        return [epoch[term] for epoch in self.epochs]
+        """The epochs' means of a term, in its own unit; 0 in an epoch that had no such term."""
+        if self.epochs and term not in (known := [*self.terms, "epoch", "seconds"]):
+            raise KeyError(f"no term {term!r} in the history; there are {', '.join(known)}")
+        return [epoch.get(term, 0.0) for epoch in self.epochs]
 
 
-def check_sizes(model: nn.Module, images: ImageSet, options: LoopOptions) -> None:
-    """Raise if model, images and batch size do not fit together.
+def check_sizes(model: nn.Module, source: Source, options: LoopOptions) -> None:
+    """Raise if model, data and batch size do not fit together.
 
     Raises:
-        ValueError: a batch too small for the model or larger than the set, or another image shape.
+        ValueError: a batch too small for the model or larger than the set, or data of another
+            shape.
     """
     size, smallest = options.batch_size, getattr(model, "minimum_batch_size", 1)
     if size < smallest:
         raise ValueError(
             f"batch_size {size} is too small: this model needs {smallest} images a batch or more"
         )
-    if size > len(images):
+    if size > len(source):
         raise ValueError(
-            f"batch_size {size} is larger than the set: {images.name} ({images.split}) has "
-            f"{len(images)} images here"
+            f"batch_size {size} is larger than the set: {source.name} ({source.split}) has "
+            f"{len(source)} images here"
         )
-    shape = getattr(model, "config", {}).get("image_shape")
-    if shape is not None and tuple(shape) != tuple(images.image_shape):
+    shape = (getattr(model, "config", None) or {}).get("image_shape")
+    if shape is not None and tuple(shape) != tuple(source.image_shape):
         raise ValueError(
             f"the model is for images of shape {tuple(shape)} (channels, height, width), "
-            f"{images.name} has {tuple(images.image_shape)}"
+            f"{source.name} has {tuple(source.image_shape)}"
         )

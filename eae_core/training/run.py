@@ -1,296 +1,153 @@
-"""A run of a training loop: its epochs, its guards, its way into a checkpoint and back.
-
-What a step is, a loop says itself: :func:`eae_core.training.fit` minimises one loss; the book
-derives another one for two networks that play against each other.
-"""
+"""One training from its first word to its last: lock, resume, epochs, checkpoints."""
 
 from __future__ import annotations
 
-import math
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from threading import Event
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import nn
 from tqdm import tqdm
 
-from eae_core.data import ImageSet
-from eae_core.files import check_writable
-from eae_core.hardware import peak_memory_bytes, reset_peak_memory, resolve_device
+from eae_core.data import as_source
+from eae_core.files import check_writable, locked, remove_leftovers
+from eae_core.hardware import freed_memory_kept, resolve_device
+from eae_core.seeds import derived_seed
 from eae_core.training.checkpoints import (
     Checkpoint,
+    check_weights,
     read_checkpoint,
-    run_identity,
     write_checkpoint,
 )
-from eae_core.training.guards import (
-    LossLog,
-    TrainingDiverged,
-    finish_step_on_interrupt,
-    first_nonfinite_weight,
+from eae_core.training.guards import stop_requests, unwrapped
+from eae_core.training.identity import check_rebuilds, check_same_run, run_identity
+from eae_core.training.options import History, check_sizes
+from eae_core.training.parallel import (
+    ProcessLost,
+    is_lost_process,
+    make_fabric,
+    on_first,
+    whole_batch,
 )
-from eae_core.training.options import History, LoopOptions, check_sizes
-from eae_core.training.seeds import derived_seed, epoch_order
-
-# A look at the loss makes the CPU wait for the GPU, so there it happens every so many steps.
-STEPS_BETWEEN_LOOKS = {"cpu": 1, "cuda": 50}
-
-Options = TypeVar("Options", bound=LoopOptions)
+from eae_core.training.state import capture, restore
+from eae_core.training.trainer import Options, Trainer
 
 
-class Run(ABC, Generic[Options]):
-    """A run's state, the step that advances it, and its way into a checkpoint and back.
-
-    A loop derives its own: it makes ``objective``, which Fabric wraps as ``forward``, and
-    ``optimizers``, whose names stand before their moments in a checkpoint and which Fabric wraps as
-    ``steppers``.
-    """
-
-    def __init__(
-        self, model: nn.Module, images: ImageSet, options: Options, device: torch.device
-    ) -> None:
-        self.options, self.device = options, device
-        self.identity = run_identity(model, images, options, device)
-        self.layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        self.model = model.to(device=device, memory_format=self.layout)  # type: ignore[call-overload]
-        self.optimizers = self.make_optimizers()
-        self.fabric = Fabric(
-            accelerator=device.type,
-            devices=[device.index] if device.type == "cuda" else 1,
-            precision=options.precision,
-        )
-        forward = self.make_forward(images.to(device))
-        self.forward, *steppers = self.fabric.setup(forward, *self.optimizers.values())
-        self.steppers: dict[str, Any] = dict(zip(self.optimizers, steppers, strict=True))
-        self.steps = len(images) // options.batch_size  # of an epoch
-        self.epoch = 0  # whole epochs done
-        self.epochs: list[dict[str, float]] = []
-        self.log = LossLog(self.steps)
-        self.epoch_seconds = 0.0
-        self.peak_memory = 0
-        self.last_good: Path | None = None  # checkpoint, once it is this run's
-        reset_peak_memory(device)
-
-    @abstractmethod
-    def make_optimizers(self) -> Mapping[str, Optimizer]:
-        """The optimizers of the model, which is on its device already, by name."""
-
-    @abstractmethod
-    def make_forward(self, images: ImageSet) -> Any:
-        """What gives loss terms from indices of these images, which are on the device."""
-
-    @abstractmethod
-    def start_epoch(self) -> None:
-        """Before the steps of epoch ``self.epoch``, counted from 0, or those that are left."""
-
-    @abstractmethod
-    def train_step(self, index: Tensor) -> None:
-        """One update of the weights from the images at index (n,), noted in ``self.log``."""
-
-    @property
-    @abstractmethod
-    def advice(self) -> str:
-        """What to try when training diverges."""
-
-    def train_epoch(self, stop: Event, bar: tqdm) -> None:
-        """Take the steps that are left of this epoch, or those before a Ctrl-C."""
-        options, size = self.options, self.options.batch_size
-        count = self.identity["images"]["number"]
-        order = epoch_order(count, options.seed, self.epoch + 1).to(self.device)
-        bar.set_description(f"epoch {self.epoch + 1}/{options.epochs}", refresh=False)
-        self.model.train()
-        self.start_epoch()
-        started = time.perf_counter()
-        while self.log.done < self.steps and not stop.is_set():
-            first = self.log.done * size
-            self.train_step(order[first : first + size])
-            if self.look_is_due:
-                shown = {name: f"{value:.4g}" for name, value in self.log.last().items()}
-                bar.set_postfix(shown, refresh=False)
-            bar.update(size)
-        self.check_finite()
-        self.epoch_seconds += time.perf_counter() - started
-        self.peak_memory = max(self.peak_memory, peak_memory_bytes(self.device))
-        if self.log.done == self.steps:
-            self.epoch += 1
-            means = self.log.means()
-            self.epochs.append({"epoch": self.epoch, **means, "seconds": self.epoch_seconds})
-            self.log, self.epoch_seconds = LossLog(self.steps), 0.0
-
-    @property
-    def look_is_due(self) -> bool:
-        """Whether the terms of the last noted step are worth waiting for."""
-        return self.log.done % STEPS_BETWEEN_LOOKS[self.device.type] == 0
-
-    def note(self, terms: dict[str, Tensor]) -> None:
-        """Note the terms of a step; raise, before the weights take it, if they are not finite."""
-        self.log.add(terms)
-        if self.look_is_due:
-            self.check_terms()
-
-    def check_terms(self) -> None:
-        """Raise if a loss term of this epoch is not finite."""
-        if bad := self.log.first_bad():
-            step, terms = bad
-            # The sum is never finite where a part is not, so it is named only if it is alone.
-            odd = (name for name in terms if not math.isfinite(terms[name]))
-            names = sorted(odd, key=lambda name: name.endswith("loss"))
-            shown = ", ".join(f"{name} {value:.6g}" for name, value in terms.items())
-            raise self.diverged(step, names[0], f"the term {names[0]} ({shown})")
-
-    def check_finite(self) -> None:
-        """Raise if a loss term of this epoch, a weight or a running moment is not finite."""
-        self.check_terms()
-        if name := first_nonfinite_weight(self.model):
-            raise self.diverged(self.log.done, name, f"the weight {name}")
-
-    def diverged(self, step: int, term: str, what: str) -> TrainingDiverged:
-        """The exception that says where (step from 1), what, and what to try."""
-        return TrainingDiverged(
-            f"epoch {self.epoch + 1} of {self.options.epochs}, step {step} of {self.steps}: "
-            f"{what} is not finite. Try {self.advice}",
-            epoch=self.epoch + 1,
-            step=step,
-            term=term,
-            last_good=self.last_good,
-        )
-
-    def checkpoint(self) -> Checkpoint:
-        """Everything that decides how the run goes on."""
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
-        return Checkpoint(
-            **self.identity,
-            epoch=self.epoch,
-            step=self.log.done,
-            epochs=self.epochs,
-            epoch_seconds=self.epoch_seconds,
-            peak_memory_bytes=self.peak_memory,
-            term_names=self.log.names,
-            weights=self.model.state_dict(),
-            optimizer={
-                f"{name}{i}/{key}": value
-                for name, optimizer in self.optimizers.items()
-                for i, moments in optimizer.state_dict()["state"].items()
-                for key, value in moments.items()
-            },
-            random=random,
-            terms={"rows": self.log.rows} if self.log.done else {},
-        )
-
-    def restore(self, saved: Checkpoint) -> None:
-        """Go back to the state of a checkpoint of the same run."""
-        self.model.load_state_dict(saved.weights)
-        for name, optimizer in self.optimizers.items():
-            self._restore_optimizer(name, optimizer, saved.optimizer)
-        torch.set_rng_state(saved.random["cpu"])
-        if self.device.type == "cuda" and "cuda" in saved.random:
-            torch.cuda.set_rng_state(saved.random["cuda"], self.device)
-        self.epoch, self.epochs = saved.epoch, list(saved.epochs)
-        self.epoch_seconds, self.peak_memory = saved.epoch_seconds, saved.peak_memory_bytes
-        rows = saved.terms.get("rows")
-        if rows is not None:
-            self.log = LossLog(self.steps, saved.term_names, rows.to(self.device))
-
-    def _restore_optimizer(
-        self, name: str, optimizer: Optimizer, saved: Mapping[str, Tensor]
-    ) -> None:
-        moments: dict[int, dict[str, Tensor]] = {}
-        for label, value in saved.items():
-            index, _, key = label.removeprefix(name).partition("/")
-            if label.startswith(name) and index.isdecimal():
-                layout = self.layout if value.ndim == 4 else torch.contiguous_format
-                moments.setdefault(int(index), {})[key] = value.contiguous(memory_format=layout)
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
-
-    @property
-    def images_seen(self) -> int:
-        """Images trained on so far, counting repetitions."""
-        return (self.epoch * self.steps + self.log.done) * self.options.batch_size
-
-    def progress_bar(self) -> tqdm:
-        """A bar on stderr over all images of all epochs."""
-        return tqdm(
-            total=self.options.epochs * self.steps * self.options.batch_size,
-            initial=self.images_seen,
-            unit=" images",
-            dynamic_ncols=True,
-            disable=not self.options.progress,
-        )
-
-    def history(self, *, interrupted: bool) -> History:
-        """What the caller gets to see."""
-        seconds = sum(epoch["seconds"] for epoch in self.epochs) + self.epoch_seconds
-        return History(
-            epochs=self.epochs,
-            seconds=seconds,
-            images_per_second=self.images_seen / seconds if seconds else 0.0,
-            peak_memory_bytes=self.peak_memory,
-            interrupted=interrupted,
-        )
-
-
-class BatchObjective(nn.Module):
-    """From indices of images to loss terms: what Fabric and torch.compile wrap.
-
-    It starts from indices because Fabric rounds a wrapped module's floating inputs under bf16,
-    and the images are what the reconstruction is compared with.
-    """
-
-    def __init__(self, images: ImageSet, layout: torch.memory_format) -> None:
-        super().__init__()
-        self.images, self.layout = images, layout
-
-    def batch(self, index: Tensor) -> Tensor:
-        """Images (n, c, h, w) at index (n,)."""
-        return self.images.batch(index).contiguous(memory_format=self.layout)
-
-
-def carry_out(
-    kind: type[Run[Options]],
+def train(
+    kind: type[Trainer[Options]],
     model: nn.Module,
-    images: ImageSet,
+    data: Any,
     options: Options,
     *,
     checkpoint: str | Path | None,
     resume: bool,
+    logger: Any = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
-    """Train a model in place by a loop of this kind, from the checkpoint if there is one.
+    """Train a model in place by a trainer of this kind, from the checkpoint if there is one.
 
     Raises:
-        ValueError, CheckpointError, OSError, TrainingDiverged: see :func:`eae_core.training.fit`.
+        TypeError, ValueError, OSError, TrainingError: see :func:`eae_core.training.fit`.
     """
-    check_sizes(model, images, options)
+    model, source = unwrapped(model), as_source(data)
+    check_sizes(model, source, options)
     device = resolve_device(options.device)
     path = None if checkpoint is None else Path(checkpoint)
-    saved = None
-    if path is not None:
-        check_writable(path.parent)
-        if resume and path.exists():
-            saved = read_checkpoint(path)
-            saved.check_same_run(path, run_identity(model, images, options, device), options.epochs)
-    with (
-        torch.random.fork_rng([device] if device.type == "cuda" else []),
-        finish_step_on_interrupt() as stop,
-    ):
+    identity = run_identity(model, source, options, device)
+    fabric = make_fabric(options, device, model, logger)
+    notes: list[str] = []
+    with ExitStack() as held:
+        saved = on_first(fabric, lambda: _open(path, resume, model, identity, options, held))
+        stop = held.enter_context(stop_requests())
+        held.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
+        held.enter_context(freed_memory_kept() if device.type == "cpu" else nullcontext())
+        if fabric.world_size > 1:
+            held.enter_context(whole_batch(model, "world"))
         torch.manual_seed(derived_seed(options.seed, 0))
-        run = kind(model, images, options, device)
+        trainer = kind(model, source, options, fabric)
+
+        def note(text: str) -> None:
+            notes.append(text)
+            if options.progress and fabric.is_global_zero:
+                tqdm.write(text, file=sys.stderr)
+
+        def save() -> None:
+            if path is not None:
+                on_first(fabric, lambda: write_checkpoint(path, capture(trainer, identity)))
+                trainer.last_good = path
+
+        def between() -> None:
+            """Call with the epochs done, if none is under way; training sees nothing of it."""
+            if after_epoch is not None and not trainer.step:
+                with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                    after_epoch(trainer.epoch)
+
         if saved is not None:
-            run.restore(saved)
-            run.last_good = path
-        with run.progress_bar() as bar:
-            while run.epoch < options.epochs and not stop.is_set():
-                run.train_epoch(stop, bar)
-                if path is not None:
-                    write_checkpoint(path, run.checkpoint())
-                    run.last_good = path
+            restore(trainer, saved)
+            trainer.last_good = path
+            note(f"going on from {path}: {saved.epoch} of {options.epochs} epochs were done")
+        try:
+            with trainer.progress_bar() as bar:
+                if saved is not None:  # what came after its last epoch may have been cut short
+                    between()
+                while trainer.epoch < options.epochs and not trainer.must_stop(stop):
+                    trainer.train_epoch(stop, bar)
+                    save()
+                    between()
+            interrupted = trainer.epoch < options.epochs
+            if not interrupted and (done := trainer.finish()):
+                note(done)
+                save()
+        except Exception as error:
+            if is_lost_process(error):
+                raise _lost(trainer, path, identity) from error
+            raise
+    for each in fabric.loggers:
+        each.finalize("aborted" if interrupted else "success")
     model.eval()
-    return run.history(interrupted=stop.is_set())
+    return trainer.history(interrupted=interrupted, notes=notes)
+
+
+def _open(
+    path: Path | None,
+    resume: bool,
+    model: nn.Module,
+    identity: dict[str, dict[str, Any]],
+    options: Options,
+    held: ExitStack,
+) -> Checkpoint | None:
+    """Lock the checkpoint, try all that could fail later, and read it if it is this run's."""
+    if path is None:
+        return None
+    check_rebuilds(model)
+    # Weights and Adam's two moments of each, beside the file that is replaced.
+    size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    check_writable(path.parent, room=3 * size)
+    held.enter_context(locked(path))
+    remove_leftovers(path)
+    if not resume or not path.exists():
+        return None
+    saved = read_checkpoint(path)
+    check_same_run(saved, path, identity, options.epochs)
+    check_weights(path, saved.weights, model)
+    return saved
+
+
+def _lost(
+    trainer: Trainer[Any], path: Path | None, identity: dict[str, dict[str, Any]]
+) -> ProcessLost:
+    """What to say when another process is gone, and the state before that step, kept."""
+    kept = ""
+    if path is not None:
+        if trainer.fabric.is_global_zero and trainer.images_seen:
+            write_checkpoint(path, capture(trainer, identity))
+            trainer.last_good = path
+        if trainer.last_good is not None:
+            kept = f" {path} is kept: start again with the same words, on any number of devices."
+    return ProcessLost(
+        f"another process of this training ended in epoch {trainer.epoch + 1}, step "
+        f"{trainer.step + 1}; it may have said why.{kept}"
+    )

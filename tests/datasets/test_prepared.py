@@ -136,6 +136,32 @@ def test_labels_of_the_wrong_form_are_refused(tmp_path, labels):
         load_images("mnist", root=tmp_path)
 
 
+def test_a_set_under_the_name_of_another_is_noticed(tmp_path):
+    write_arrays(tmp_path / "fashion_mnist")
+    seal("fashion_mnist", root=tmp_path)
+    (tmp_path / "fashion_mnist").rename(tmp_path / "mnist")
+    for use in (load_images, verify):
+        with pytest.raises(DataCorruptedError, match="holds the set 'fashion_mnist', not 'mnist'"):
+            use("mnist", root=tmp_path)
+
+
+def test_whole_sets_are_known_by_their_content(tmp_path):
+    """Sealed by hand under MNIST's name, with as many images as MNIST has, and not MNIST."""
+    (tmp_path / "mnist").mkdir()
+    for split, count in (("train", 60_000), ("test", 10_000)):
+        np.save(tmp_path / "mnist" / f"{split}_images.npy", np.zeros((count, 28, 28, 1), np.uint8))
+    seal("mnist", root=tmp_path)
+    for use in (load_images, verify):
+        with pytest.raises(DataCorruptedError, match="holds other images than those of MNIST"):
+            use("mnist", root=tmp_path)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "mnist").write_text("hello")
+    with pytest.raises(DataCorruptedError, match="mnist is a file where a folder should be"):
+        load_images("mnist", root=tmp_path)
+
+
 def test_sealing_needs_both_splits(tmp_path):
     write_arrays(tmp_path / "mnist", sizes={"train": 3})
     with pytest.raises(DataUnavailableError, match="lacks test_images"):

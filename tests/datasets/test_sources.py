@@ -29,7 +29,7 @@ TINY = {"train": 5, "test": 3}
 
 def tiny(name):
     """The data set of this name, as if it had five and three images."""
-    return dataclasses.replace(dataset_info(name), **TINY)
+    return dataclasses.replace(dataset_info(name), **TINY, content={})
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -137,6 +137,57 @@ def test_a_download_that_fails_leaves_nothing_and_says_what_to_do(tmp_path, monk
     assert not list(root.iterdir())
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_another_set_in_the_place_of_the_raw_files_is_noticed(tmp_path, monkeypatch, packed):
+    """Whole, of the right form and number, and yet not MNIST."""
+    raw = tmp_path / "torchvision" / "MNIST" / "raw"
+    mnist_files(raw, packed=packed)
+    expect(monkeypatch, raw)
+    known = dict.fromkeys(TINY, "0" * 64)
+    with pytest.raises(DataCorruptedError, match=r"are not those of MNIST.*remove them"):
+        prepare_folder(dataclasses.replace(tiny("mnist"), content=known), tmp_path, download=False)
+    assert not (tmp_path / "mnist").exists()
+
+
+@pytest.mark.parametrize("download", [True, False])
+def test_a_page_in_the_place_of_an_archive_is_named(tmp_path, download, no_network):
+    archive = tmp_path / "torchvision" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir()
+    archive.write_text("<!doctype html><title>Quota exceeded</title>")
+    with pytest.raises(DataCorruptedError) as error:
+        load_images("cifar10", root=tmp_path, download=download)
+    for part in (str(archive), md5(archive), "c58f30108f718f92721af3b95e74349a", "<!doctype html>"):
+        assert part in str(error.value)
+    assert archive.exists()
+
+
+def test_a_download_without_end_is_cut(tmp_path, monkeypatch):
+    site = tmp_path / "site"
+    mnist_files(site, packed=True)
+    expect(monkeypatch, site)
+    monkeypatch.setattr(sources, "LARGEST_DOWNLOAD", 100)
+    with served(site) as address:
+        monkeypatch.setattr(import_torchvision("datasets").MNIST, "mirrors", [address])
+        with pytest.raises(DataUnavailableError, match="sends more than 100 bytes"):
+            prepare_folder(tiny("mnist"), tmp_path / "cache", download=True)
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/eae-outside.txt"])
+def test_members_that_lead_out_of_an_archive_are_refused(tmp_path, monkeypatch, no_network, name):
+    source = import_torchvision("datasets").CIFAR10
+    archive = tmp_path / "cache" / "torchvision" / source.filename
+    archive.parent.mkdir(parents=True)
+    (tmp_path / "x").write_text("evil")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "x", arcname=name)
+    monkeypatch.setattr(source, "tgz_md5", md5(archive))
+    with pytest.raises((DataUnavailableError, DataCorruptedError), match="CIFAR-10"):
+        prepare_folder(tiny("cifar10"), tmp_path / "cache", download=False)
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not Path("/tmp/eae-outside.txt").exists()
+
+
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_absent_without_a_network_says_what_to_put_where(name, tmp_path, no_network):
     with pytest.raises(DataUnavailableError) as error:
@@ -151,7 +202,7 @@ def test_absent_without_a_network_says_what_to_put_where(name, tmp_path, no_netw
         str(tmp_path / "torchvision" / info.raw_files[0]),
         "data/README.md",
         "EAE_DATA",
-        "always work: digits, shapes32, faces64",
+        "always work: digits",
     ):
         assert part in message
     assert not list(tmp_path.iterdir())

@@ -54,6 +54,22 @@ def test_every_model_takes_a_step_on_every_shape(name, dataset, images):
     assert model.draw_codes(5, generator=torch.Generator().manual_seed(0)).shape == (5, 4)
 
 
+@pytest.mark.parametrize("shape", [(7,), (2, 20, 14)])
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_and_images_of_any_size_train_and_are_rebuilt(name, shape):
+    torch.manual_seed(0)
+    options = TwoStageVAEOptions(hidden=8) if name == "two_stage_vae" else None
+    if name.endswith("_l2") and len(shape) == 1:
+        options = MODELS[name][1](decoder_l2_stem=True)  # all layers are linear ones
+    model = build_model(name, shape, 3, width=2, options=options)
+    x = torch.rand(12, *shape) * (1 if len(shape) > 1 else 100)  # a table has any range
+    model.loss(x)["loss"].backward()
+    assert next(model.encoder.parameters()).grad.isfinite().all()
+    twin = rebuild_model(model.config)
+    twin.load_state_dict(model.state_dict())
+    assert twin.eval()(x).shape == x.shape
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_gives_the_same_terms_and_finite_gradients(name, images):
     torch.manual_seed(0)
@@ -119,12 +135,13 @@ def config(**changes):
         (
             lambda: build_model("gan", (1, 32, 32), 4),
             ValueError,
-            f"unknown model 'gan'. There are: {', '.join(NAMES)}",
+            f"unknown model 'gan'; possible: {', '.join(NAMES)}",
         ),
         (lambda: build_model("ae", (1, 32, 32), 0), ValueError, "latent_dim"),
         (lambda: build_model("vae", (1, 32, 32), 0), ValueError, "latent_dim"),
         (lambda: build_model("ae", (1, 32, 32), 4, width=0), ValueError, "width"),
-        (lambda: build_model("wae", (1, 28, 28), 4), ValueError, r"no network .* \(1, 28, 28\)"),
+        (lambda: build_model("wae", (1, 2, 28), 4), ValueError, r"no conv.* \(1, 2, 28\)"),
+        (lambda: build_model("ae", (7,), 4, convolutions=2), ValueError, "no convolutions"),
         (
             lambda: build_model("ae", (1, 32, 32), 4, options=EAEOptions()),
             TypeError,

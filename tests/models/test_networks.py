@@ -77,9 +77,67 @@ def test_small_images_are_rescaled_and_faces_are_not():
         assert isinstance(first, nn.Conv2d) == (shape == (3, 64, 64))
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (4, 32, 32), (1, 64, 64), (32, 32)])
-def test_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"there are \(1, 32, 32\), \(3, 32, 32\), \(3, 64, 64\)"):
+OTHERS = [(1, 40, 56), (3, 96, 96), (1, 128, 128), (3, 256, 256), (1, 28, 28), (4, 32, 32),
+          (1, 64, 64), (3, 45, 33), (2, 4, 4), (1, 5, 70), (3, 64, 48)]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", OTHERS)
+def test_any_other_shape_round_trips_too(shape):
+    encoder, decoder = build_networks(shape, 3, width=2)
+    assert encoder(torch.rand(2, *shape)).shape == (2, 3)
+    x = decoder(torch.randn(2, 3))
+    assert x.shape == (2, *shape)
+    assert isinstance(decoder[-1], nn.Sigmoid)  # as models look for it
+    for convolutions in range(1, len(convolution_channels(encoder)) + 1):
+        cut = build_networks(shape, 3, width=1, convolutions=convolutions)
+        assert cut[1](cut[0](torch.rand(2, *shape))).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "halvings", "map_before", "stem"),
+    [
+        ((1, 40, 56), 4, (2, 3), (10, 14)),
+        ((3, 96, 96), 5, (3, 3), (6, 6)),
+        ((3, 128, 128), 5, (4, 4), (8, 8)),
+        ((3, 256, 256), 6, (4, 4), (8, 8)),
+        ((1, 28, 28), 4, (1, 1), (7, 7)),
+    ],
+)
+def test_depth_follows_the_smaller_side(shape, halvings, map_before, stem):
+    encoder, decoder = build_networks(shape, 3, width=1)
+    assert len(convolution_channels(encoder)) == halvings
+    flat = next(i for i, layer in enumerate(encoder) if isinstance(layer, nn.Flatten))
+    assert encoder[:flat](torch.rand(2, *shape)).shape[2:] == map_before
+    assert decoder[:2](torch.randn(2, 3)).shape[2:] == stem
+    assert max(out for _, out in convolution_channels(encoder)) == 8
+
+
+def test_the_middle_of_a_larger_map_is_the_image():
+    _, decoder = build_networks((1, 45, 33), 2, width=1)
+    middle = decoder[-2]
+    larger = decoder[:-2](torch.randn(1, 2))
+    assert larger.shape[2:] == (48, 36)
+    assert torch.equal(middle(larger), larger[..., 1:46, 1:34])
+
+
+def test_where_the_papers_have_networks_no_number_is_new():
+    """Images of a seed's first weights, summed, as they were before there were other shapes."""
+    recorded = {
+        (1, 32, 32): 1017.2419050037861,
+        (3, 32, 32): 2914.7193619310856,
+        (3, 64, 64): 11675.590299516916,
+    }
+    for shape, expected in recorded.items():
+        torch.manual_seed(0)
+        encoder, decoder = build_networks(shape, 4, width=2)
+        x = torch.linspace(0, 1, 2 * int(torch.tensor(shape).prod())).reshape(2, *shape)
+        found = decoder.eval()(encoder.eval()(x)).double().sum().item()
+        assert found == pytest.approx(expected, rel=1e-5)  # kernels differ in the last digits
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 28), (0, 32, 32), (32, 32), (3, 32, 32, 1)])
+def test_refuses_shapes_that_are_none(shape):
+    with pytest.raises(ValueError, match="sides of at least 4; build_dense_model takes any"):
         build_networks(shape, 16)
 
 

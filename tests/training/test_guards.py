@@ -8,9 +8,9 @@ import torch
 from eae_core.training.guards import (
     LossLog,
     compiler_failure,
-    finish_step_on_interrupt,
+    first_nonfinite,
     first_nonfinite_output,
-    first_nonfinite_weight,
+    stop_requests,
 )
 
 
@@ -60,9 +60,9 @@ def test_a_handler_that_python_did_not_install_gives_way_to_pythons(monkeypatch)
         set_handlers.append(handler)
 
     monkeypatch.setattr(signal, "signal", fake)  # returns None: the old one is not Python's
-    with finish_step_on_interrupt() as stop:
+    with stop_requests() as stop:
         assert not stop.is_set()
-    assert set_handlers[1] is signal.default_int_handler
+    assert set_handlers[2:] == [signal.default_int_handler, signal.SIG_DFL]
 
 
 def test_the_first_layer_that_breaks_is_named_and_the_hooks_are_gone(tiny):
@@ -77,9 +77,9 @@ def test_the_first_layer_that_breaks_is_named_and_the_hooks_are_gone(tiny):
 
 def test_the_first_weight_or_moment_that_breaks_is_named(tiny):
     model = tiny()
-    assert first_nonfinite_weight(model) is None
+    assert first_nonfinite(model.state_dict()) is None
     model.norm.running_var[1] = float("nan")
-    assert first_nonfinite_weight(model) == "norm.running_var"
+    assert first_nonfinite(model.state_dict()) == "norm.running_var"
 
 
 def test_only_errors_of_the_compiler_blame_the_compiler():

@@ -7,13 +7,13 @@ from dataclasses import asdict
 import pytest
 import torch
 
+from eae_core.seeds import derived_seed, epoch_order
 from eae_core.training import TrainOptions, fit
-from eae_core.training.seeds import derived_seed, epoch_order
 
 
 def options(**changes):
     values = {"epochs": 2, "batch_size": 5, "device": "cpu", "progress": False}
-    return TrainOptions(**{**values, **changes})
+    return TrainOptions(**{"recompute_moments": False, **values, **changes})
 
 
 def test_the_loop_is_adam_on_shuffled_batches(tiny, images, assert_same_weights):
@@ -135,10 +135,13 @@ def test_channels_last_changes_the_layout_and_not_the_result(tiny, images, tiny_
             return super().loss(x)
 
     plain, other = tiny(), tiny(kind=Noted)
-    fit(plain, images(), options())
-    fit(other, images(), options(channels_last=True))
+    expected = fit(plain, images(), options())
+    history = fit(other, images(), options(channels_last=True))
     assert all(all(pair) for pair in layouts)
-    torch.testing.assert_close(other.state_dict(), plain.state_dict(), rtol=1e-3, atol=1e-5)
+    # Not the weights: the gradient of a bias in front of batch normalisation is zero but for
+    # rounding, of which Adam makes full steps. They change no loss.
+    for term in ("loss", "reconstruction", "penalty"):
+        assert history.curve(term) == pytest.approx(expected.curve(term), rel=1e-4)
 
 
 def test_progress_shows_terms_and_speed_on_stderr(tiny, images, capsys):
@@ -205,17 +208,26 @@ def test_an_unknown_term_names_the_known_ones(tiny, images):
         history.curve("entropy")
 
 
-def test_a_loss_must_have_its_sum_and_keep_its_terms(tiny, images, tiny_kind):
+def test_a_loss_must_have_its_sum(tiny, images, tiny_kind):
     class Nameless(tiny_kind):
         def loss(self, x):
             return {"cost": super().loss(x)["loss"]}
 
+    with pytest.raises(ValueError, match="must return a term 'loss', got cost"):
+        fit(tiny(kind=Nameless), images(), options())
+
+
+def test_a_term_that_comes_and_goes_counts_as_zero_elsewhere(tiny, images, tiny_kind):
     class Moody(tiny_kind):
         def loss(self, x):
             terms = super().loss(x)
-            return terms if self.calls == 1 else {"loss": terms["loss"]}
+            if self.calls in (6, 7):
+                terms["rare"] = torch.tensor(float(self.calls))
+            if self.calls == 8:
+                del terms["penalty"]
+            return terms
 
-    with pytest.raises(ValueError, match="must return a term 'loss', got cost"):
-        fit(tiny(kind=Nameless), images(), options())
-    with pytest.raises(ValueError, match="returned loss after loss, reconstruction, penalty"):
-        fit(tiny(kind=Moody), images(), options())
+    history = fit(tiny(kind=Moody), images(), options())
+    assert history.terms == ["loss", "reconstruction", "penalty", "rare"]
+    assert history.curve("rare") == [0, 13 / 4]
+    assert history.curve("penalty")[1] > 0

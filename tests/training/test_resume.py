@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit, run
+from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit, run, trainer
 from eae_core.training.checkpoints import read_checkpoint
 
 STEPS = 4  # of an epoch: 22 images in batches of 5
@@ -16,7 +16,8 @@ STEPS = 4  # of an epoch: 22 images in batches of 5
 
 def options(**changes):
     values = {"epochs": 4, "batch_size": 5, "learning_rate": 0.01, "learning_rate_decay": 0.9}
-    return TrainOptions(**{**values, "device": "cpu", "progress": False, **changes})
+    values |= {"device": "cpu", "progress": False, "recompute_moments": False}
+    return TrainOptions(**{**values, **changes})
 
 
 @pytest.fixture
@@ -191,7 +192,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_training(tiny, images, t
 @pytest.mark.parametrize("every", [1, 3, 100])
 def test_divergence_names_epoch_step_and_term(tiny, images, path, tiny_kind, monkeypatch, every):
     """However rarely the loop looks, it reports the step where it began."""
-    monkeypatch.setitem(run.STEPS_BETWEEN_LOOKS, "cpu", every)
+    monkeypatch.setitem(trainer.LOG_EVERY, "cpu", every)
 
     class Diverging(tiny_kind):
         def loss(self, x):
@@ -226,7 +227,7 @@ def test_divergence_of_the_first_epoch_promises_no_checkpoint(tiny, images, path
 def test_ctrl_c_in_a_diverged_run_does_not_save_it(
     tiny, images, path, tiny_kind, press_ctrl_c, monkeypatch
 ):
-    monkeypatch.setitem(run.STEPS_BETWEEN_LOOKS, "cpu", 100)
+    monkeypatch.setitem(trainer.LOG_EVERY, "cpu", 100)
 
     class Diverging(tiny_kind):
         def loss(self, x):
@@ -258,7 +259,7 @@ def test_weights_that_broke_under_a_finite_loss_are_not_saved(tiny, images, path
 @pytest.mark.parametrize("every", [1, 100])
 def test_a_loss_that_refuses_nan_counts_as_diverged(tiny, images, tiny_kind, monkeypatch, every):
     """As the entropy estimator does, so that no term is known."""
-    monkeypatch.setitem(run.STEPS_BETWEEN_LOOKS, "cpu", every)
+    monkeypatch.setitem(trainer.LOG_EVERY, "cpu", every)
 
     class Refusing(tiny_kind):
         def loss(self, x):
@@ -283,3 +284,19 @@ def test_an_error_of_the_model_passes_with_the_place(tiny, images):
     with pytest.raises(ValueError, match="something else") as caught:
         fit(model, images(), options())
     assert caught.value.__notes__ == ["In training, epoch 2, step 3."]
+
+
+def test_what_comes_between_epochs_changes_nothing_and_comes_again_after_a_resume(
+    tiny, images, path, assert_same_weights
+):
+    def told(epoch):
+        calls.append(epoch)
+        torch.rand(3)
+
+    calls, plain, told_of = [], tiny(), tiny()
+    fit(plain, images(22), options(epochs=3))
+    fit(told_of, images(22), options(epochs=2), checkpoint=path, after_epoch=told)
+    again = tiny()
+    fit(again, images(22), options(epochs=3), checkpoint=path, after_epoch=told)
+    assert calls == [1, 2, 2, 3]
+    assert_same_weights(again, plain)

@@ -1,6 +1,6 @@
 """The whole book, tiny: run, reused, rendered; and what stays when something fails."""
 
-import json
+import re
 
 import pytest
 from tiny_checkout import (
@@ -13,12 +13,14 @@ from tiny_checkout import (
     write_notebook,
 )
 
+from eae_book.records import write_record
+from eae_book.render import pages
 from eae_book.render.book import build_book, build_committed
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError, UsageError
-from eae_core.records import read_record
+from eae_core.records import new_record, read_record
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +46,7 @@ def checkout(tmp_path):
 
 def test_a_book_is_run_once_and_rendered(checkout):
     told = []
-    built = build_book(checkout, progress=False, tell=told.append)
+    built = build_book(checkout, progress=False, report=told.append)
     assert built.page == checkout.html / "index.html"
     assert (built.pages, built.fresh) == (4, True)
     assert [line.split(":")[0] for line in told] == ["[1/2] 01 The first", "[2/2] 02 The second"]
@@ -61,7 +63,7 @@ def test_a_book_is_run_once_and_rendered(checkout):
 
     first_run, stamp = run_folders(checkout), (checkout.html / "index.html").stat().st_mtime_ns
     told.clear()
-    again = build_book(checkout, progress=False, tell=told.append)
+    again = build_book(checkout, progress=False, report=told.append)
     assert not again.fresh
     assert all("unchanged, ran before in" in line for line in told)
     assert run_folders(checkout) == first_run
@@ -69,7 +71,7 @@ def test_a_book_is_run_once_and_rendered(checkout):
 
     write_notebook(checkout.root, "02_second", code("print('changed')"))
     told.clear()
-    assert build_book(checkout, progress=False, tell=told.append).fresh
+    assert build_book(checkout, progress=False, report=told.append).fresh
     assert ["unchanged" in line for line in told] == [True, False]
     assert "changed" in (checkout.html / "notebooks" / "02_second.html").read_text()
 
@@ -78,7 +80,7 @@ def test_a_failing_chapter_stops_the_book_but_not_the_other_chapters(checkout):
     write_notebook(checkout.root, "01_first", code("1 / 0"))
     told = []
     with pytest.raises(CommandError, match=r"chapter 01 failed in cell \[3\]"):
-        build_book(checkout, progress=False, tell=told.append)
+        build_book(checkout, progress=False, report=told.append)
     assert told[0] == "[1/2] 01 The first: failed"
     assert told[1].startswith("[2/2] 02 The second: ")
     assert not checkout.html.exists()
@@ -102,7 +104,7 @@ def test_refresh_renews_outputs_and_records_and_nothing_else(checkout):
     path = checkout.root / "notebooks" / "01_first.ipynb"
     before, other = read_notebook(path), checkout.root / "notebooks" / "02_second.ipynb"
     untouched = other.read_bytes()
-    refresh(checkout, ["first"], progress=False, tell=quiet)
+    refresh(checkout, ["first"], progress=False, report=quiet)
     after = read_notebook(path)
     assert [cell.id for cell in after.cells] == [cell.id for cell in before.cells]
     assert after.metadata == before.metadata
@@ -114,7 +116,7 @@ def test_refresh_renews_outputs_and_records_and_nothing_else(checkout):
     assert record.parameters["epochs"] == 3
 
     text = path.read_bytes()
-    refresh(checkout, ["01"], force=True, progress=False, tell=quiet)
+    refresh(checkout, ["01"], force=True, progress=False, report=quiet)
     assert path.read_bytes() == text, "the same outputs are the same file"
     build_committed(checkout)
     runs = (checkout.html / "book" / "runs.html").read_text()
@@ -126,10 +128,10 @@ def test_refresh_changes_nothing_if_a_chapter_fails(checkout):
     write_notebook(checkout.root, "02_second", code("1 / 0"))
     before = {path.name: path.read_bytes() for path in checkout.manifest.parent.iterdir()}
     with pytest.raises(CommandError, match="chapter 02 failed"):
-        refresh(checkout, progress=False, tell=quiet)
+        refresh(checkout, progress=False, report=quiet)
     assert {p.name: p.read_bytes() for p in checkout.manifest.parent.iterdir()} == before
     with pytest.raises(UsageError, match="no chapter 'thrid'"):
-        refresh(checkout, ["01", "thrid"], tell=quiet)
+        refresh(checkout, ["01", "thrid"], report=quiet)
 
 
 def test_an_address_brings_the_launch_button(tmp_path):
@@ -144,9 +146,19 @@ def test_an_address_brings_the_launch_button(tmp_path):
     assert 'href="https://github.com/someone/book"' in page
 
 
-def test_a_damaged_record_is_named(checkout):
-    path = checkout.results / "chapters" / "01-cpu.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"schema": 1}))
-    with pytest.raises(CommandError, match=r"chapters/01-cpu\.json lacks field"):
-        build_committed(checkout)
+def test_damaged_records_are_named_and_passed_over(checkout, monkeypatch):
+    monkeypatch.setattr(pages, "_jupyter_book", lambda *_: None)
+    for folder, text in {
+        "chapters": '{"schema": 1}',
+        "demo": '{"schema": 99}',
+    }.items():
+        path = checkout.results / folder / "01-cpu.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    write_record(new_record("demo", "b", parameters={}, metrics={}), checkout.results)
+    told = []
+    with pytest.raises(CommandError, match="should have 4 pages"):  # none is built here
+        build_committed(checkout, report=told.append)
+    first, second = told
+    assert re.search(r"warning: passed over: .*chapters/01-cpu\.json lacks field", first)
+    assert re.search(r"warning: passed over: .*demo/01-cpu\.json: field schema must be", second)

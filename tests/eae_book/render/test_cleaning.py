@@ -14,7 +14,14 @@ from nbformat.v4 import new_notebook, new_output
 from PIL import Image
 from tiny_checkout import KERNELSPEC, code, markdown
 
-from eae_book.render.cleaning import clean, clean_outputs, hide_paths, smaller_png, warnings_of
+from eae_book.render.cleaning import (
+    clean,
+    clean_outputs,
+    hide_paths,
+    machine_paths,
+    smaller_png,
+    warnings_of,
+)
 from eae_core.errors import CommandError
 
 ROOT = Path("/home/someone/checkout")
@@ -27,7 +34,7 @@ def stream(text, name="stdout"):
 @pytest.fixture
 def source():
     """A chapter with old outputs."""
-    cells = [markdown("# x"), code("n = 1", "parameters"), code("print(n)", "nbval-check-output")]
+    cells = [markdown("# x"), code("n = 1", "parameters"), code("print(n)", "hide-input")]
     cells[2].outputs = [stream("old\n")]
     cells[2].execution_count = 7
     return new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC})
@@ -84,6 +91,14 @@ def test_paths_of_this_machine_are_hidden():
     assert tempfile.gettempdir() not in hide_paths(f"{tempfile.gettempdir()}/k_1.py:3", root=ROOT)
 
 
+@pytest.mark.parametrize("root", ["/code", "/data"])
+def test_a_checkout_in_a_folder_at_the_top(root):
+    text = f"saved in {root}/_runs/x, {root}/other, the folder {root} and a {root}/b"
+    hidden = f"saved in _runs/x, {root}/other, the folder {root} and a {root}/b"
+    assert hide_paths(text, root=Path(root)) == hidden
+    assert root not in machine_paths(Path(root))
+
+
 def test_ordinary_text_that_resembles_a_path_stays():
     text = "a/home/someone/checkout and 3/4 of /usr/bin, /rooted, tmp/x"
     assert hide_paths(text, root=ROOT) == text
@@ -98,8 +113,8 @@ def test_texts_inside_rich_outputs_are_cleaned_and_pictures_kept():
     assert output["data"]["text/plain"].startswith("<X at /home"), "the original was changed"
 
 
-def test_warnings_are_told_before_they_are_cleaned_away(executed):
-    executed.cells[3].outputs.append(stream("x.py:1: UserWarning: odd\n  f(x)\n", "stderr"))
+def test_warnings_are_shown_once_before_they_are_cleaned_away(executed):
+    executed.cells[3].outputs.append(stream("x.py:1: UserWarning: odd\n  f(x)\n" * 9, "stderr"))
     assert warnings_of(executed) == ["x.py:1: UserWarning: odd"]
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from markdown_it import MarkdownIt
 from tiny_checkout import entry, write_manifest
 
 from eae_book.render.runs_page import runs_page, spell_bytes, spell_seconds
@@ -59,6 +60,17 @@ def test_titles_cannot_break_the_table(chapters, record):
     assert r"[02 A \| B\_c \$d\$]" in page
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert {line.replace(r"\|", "").count("|") for line in rows[:3]} == {7}
+
+
+def test_markup_and_control_characters_of_a_record_are_text(chapters, record):
+    odd = "<script>alert(1)</script> | `x` \x1b[31m\n# y"
+    strange = dataclasses.replace(record, device=odd, versions={odd: odd}, created=odd)
+    page = runs_page([(chapters[0], strange)], [dataclasses.replace(strange, experiment="e")])
+    html = MarkdownIt("commonmark").enable("table").render(page)
+    assert "<script" not in html
+    assert "\x1b" not in html
+    cell = "<td>&lt;script&gt;alert(1)&lt;/script&gt; | `x` \\x1b[31m # y</td>"
+    assert html.count(cell) == 4, "device of two runs, package and version"
 
 
 def test_versions_that_differ_are_shown_beside_each_other(chapters, record):

@@ -3,10 +3,17 @@
 import pytest
 import yaml
 
-from eae_book.render.staging import stage, staged_config, toc_documents
+from eae_book.render.staging import (
+    check_places,
+    repository_url,
+    stage,
+    staged_config,
+    toc_documents,
+)
 from eae_book.runner.project import Project
 from eae_core.errors import UsageError
 
+EMPTY = '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}'
 CONFIG = {
     "title": "T",
     "execute": {"execute_notebooks": "force", "timeout": 3},
@@ -48,6 +55,89 @@ def test_with_an_address_the_links_stay():
     assert staged["html"] == CONFIG["html"]
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://github.com/someone/book.git",
+        "https://github.com/someone/book/",
+        "http://www.github.com/someone/book",
+        "https://GitHub.com/someone/book",
+        "git@github.com:someone/book.git",
+        "ssh://git@github.com/someone/book.git",
+        "git://github.com/someone/book.git",
+        " github.com/someone/book ",
+    ],
+)
+def test_an_address_in_any_form_of_git_is_the_address_of_a_page(address):
+    assert repository_url(address) == "https://github.com/someone/book"
+    staged = staged_config({**CONFIG, "repository": {"url": address}})
+    assert staged["repository"] == {"url": "https://github.com/someone/book", "branch": "main"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "someone/book",
+        "https://github.com/someone",
+        "https://github.com/someone/book/tree/main",
+        "https://github.com//book",
+        "https://user:secret@github.com/someone/book",
+        "file:///srv/book.git",
+        "javascript:alert(1)",
+        "https://github.com/someone/bo ok",
+    ],
+)
+def test_what_is_no_address_is_refused_before_anything_runs(book, address):
+    with pytest.raises(UsageError, match=r"repository\.url is .*such as https://github\.com"):
+        repository_url(address)
+    config = {**CONFIG, "repository": {"url": address}}
+    (book.root / "_config.yml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UsageError, match=r"repository\.url"):
+        check_places(book, [])
+
+
+def test_colab_opens_notebooks_of_github_alone():
+    staged = staged_config({**CONFIG, "repository": {"url": "https://gitlab.com/a/b/c"}})
+    assert staged["repository"]["url"] == "https://gitlab.com/a/b/c"
+    assert "launch_buttons" not in staged
+
+
+def test_what_cannot_be_built_is_said_before_a_chapter_runs(book):
+    check_places(book, [])
+    assert book.html.parent.is_dir()
+    toc = {"root": "book/preface", "chapters": [{"file": "notebooks/01_x"}, {"file": "book/runs"}]}
+    (book.root / "_toc.yml").write_text(yaml.safe_dump(toc))
+    check_places(book, ["01_x"])
+    with pytest.raises(UsageError, match="names the page 'notebooks/01_x'"):
+        check_places(book, ["02_y"])
+    book.html.parent.rmdir()
+    book.html.parent.write_text("a file in place of the folder")
+    with pytest.raises(OSError, match=r"cannot write .*_build"):
+        check_places(book, ["01_x"])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("_config.yml", "repository: [1]", r"repository must be a mapping of options, not \[1\]"),
+        ("_config.yml", "html: 3", "html must be a mapping"),
+        ("_config.yml", "execute: off", "execute must be a mapping"),
+        ("_toc.yml", "", "names no page"),
+        ("_toc.yml", "root: ../../etc/passwd", "names the page '../../etc/passwd'"),
+    ],
+)
+def test_settings_of_another_shape_are_named(book, file, text, message):
+    (book.root / file).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        check_places(book, [])
+
+
+def test_what_cannot_be_copied_is_named(book, tmp_path):
+    (book.root / "book" / "x.md").symlink_to("nowhere")
+    with pytest.raises(UsageError, match=r"cannot copy book/x\.md: .*No such file"):
+        stage(book, tmp_path / "new", notebooks={}, runs_page="")
+
+
 def test_rendering_never_executes():
     staged = staged_config(CONFIG)
     assert staged["execute"] == {"execute_notebooks": "off", "timeout": 3}
@@ -66,13 +156,14 @@ def test_all_pages_of_a_table_of_contents_are_found():
 
 
 def test_the_staged_folder_holds_everything(book, tmp_path):
-    pages = stage(book, tmp_path / "new", notebooks={"01_x": "{}"}, runs_page="# Runs\n")
+    pages = stage(book, tmp_path / "new", notebooks={"01_x": EMPTY}, runs_page="# Runs\n")
     assert pages == ["book/preface", "book/runs"]
     found = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
     assert found == {
         "_config.yml",
         "_toc.yml",
         "book",
+        "book/_front.md",
         "book/preface.md",
         "book/runs.md",
         "notebooks",

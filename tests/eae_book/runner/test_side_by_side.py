@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from tiny_checkout import code, entry, run_folders, write_book, write_manifest, write_notebook
 
@@ -13,8 +14,9 @@ from eae_book.render.book import build_book
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
-from eae_book.runner.side_by_side import MOST, cores, usual_jobs
+from eae_book.runner.side_by_side import MOST, usual_jobs
 from eae_core.errors import CommandError
+from eae_core.hardware import usable_cores
 
 pytestmark = pytest.mark.slow
 
@@ -46,16 +48,17 @@ def test_two_chapters_run_at_the_same_time_and_are_found_again(checkout, monkeyp
     write_notebook(checkout.root, "02_second", code(MEET.format(here="b", there="a") + THREADS))
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     told = []
-    refresh(checkout, jobs=2, progress=False, tell=told.append)
+    refresh(checkout, jobs=2, progress=False, report=told.append)
     assert [line.split()[:2] for line in told] == [["[1/2]", "02"], ["[2/2]", "01"]]
     assert not any("unchanged" in line for line in told)
-    for name, text in {"01_first": "first\n", "02_second": f"{max(1, cores() // 2)}\n"}.items():
+    threads = max(1, usable_cores() // 2)
+    for name, text in {"01_first": "first\n", "02_second": f"{threads}\n"}.items():
         notebook = read_notebook(checkout.root / "notebooks" / f"{name}.ipynb")
         assert notebook.cells[-1].outputs[0].text == text, "whichever ends first"
 
     first = run_folders(checkout)
     told.clear()
-    refresh(checkout, jobs=2, progress=False, tell=told.append)
+    refresh(checkout, jobs=2, progress=False, report=told.append)
     assert all("unchanged, ran before in" in line for line in told)
     assert run_folders(checkout) == first
 
@@ -65,7 +68,7 @@ def test_a_chapter_that_fails_is_named_and_the_other_is_kept(checkout):
     write_notebook(checkout.root, "02_second", code("print('two')"))
     told = []
     with pytest.raises(CommandError, match=r"^chapter 01 failed in cell \[3\]") as failed:
-        build_book(checkout, jobs=2, progress=False, tell=told.append)
+        build_book(checkout, jobs=2, progress=False, report=told.append)
     assert "ZeroDivisionError" in str(failed.value)
     assert sorted(line.split(": ")[1] == "failed" for line in told) == [False, True]
     assert any("02 The second" in line and "failed" not in line for line in told)
@@ -79,11 +82,12 @@ def test_a_chapter_that_was_changed_before_its_turn_is_not_taken_for_what_was_as
     write_notebook(checkout.root, "01_first", code(f"from pathlib import Path\n{change}"))
     write_notebook(checkout.root, "02_second", code("print('two')"))
     with pytest.raises(CommandError, match=r"^chapter 03 changed before its turn: run it again$"):
-        refresh(checkout, jobs=2, progress=False, tell=lambda line: None)
+        refresh(checkout, jobs=2, progress=False, report=lambda line: None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_book_that_is_stopped_or_killed_leaves_no_process_behind(checkout, number):
     for name, here in {"01_first": "a", "02_second": "b"}.items():
         write_notebook(
             checkout.root, name, code("print('be' + 'fore')"), code(WAIT.format(here=here))
@@ -93,7 +97,7 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "eae_core", *words],
+            [sys.executable, "-m", "eae_book", *words],
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
@@ -104,16 +108,23 @@ def test_ctrl_c_stops_all_of_them_and_keeps_what_ran(checkout):
     while not all((checkout.root / "notebooks" / here).exists() for here in "ab"):
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "stopped; the cells that ran are kept under _runs/" in said
-    assert "Traceback" not in said
+    started = psutil.Process(process.pid).children(recursive=True)
+    assert len(started) >= 4, "two chapters and their kernels"
+    os.kill(process.pid, number)
+    _, stderr = process.communicate(timeout=60)
+    _, left = psutil.wait_procs(started, timeout=30)
+    assert [each for each in left if each.status() != psutil.STATUS_ZOMBIE] == []
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+    else:
+        assert process.returncode == 128 + number
+        assert stderr.endswith("stopped; the cells that ran are kept under _runs/\n")
+        assert "Traceback" not in stderr
     kept = [path.read_text() for path in checkout.runs.glob("*/*.ipynb")]
     assert len(kept) == 2
     assert all("before\\n" in text for text in kept)
 
 
 def test_only_quick_chapters_run_side_by_side_unless_it_is_asked_for():
-    assert usual_jobs("quick") == min(MOST, cores())
+    assert usual_jobs("quick") == min(MOST, usable_cores())
     assert usual_jobs("cpu") == usual_jobs("paper") == 1

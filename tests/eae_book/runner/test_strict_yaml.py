@@ -26,9 +26,24 @@ def test_numbers_are_numbers(read, text, value):
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize("text", ["1e", "e5", "v1e3", '"1e-3"'])
-def test_other_text_stays_text(read, text):
-    assert isinstance(read(f"x: {text}")["x"], str)
+@pytest.mark.parametrize(
+    "text", ["1e", "e5", "v1e3", "010", "1:30", "1:30:00", "0x10", "0b1", "yes", "on", "2026-01-01"]
+)
+def test_other_text_stays_as_it_is_typed(read, text):
+    assert read(f"x: {text}") == {"x": text}
+
+
+def test_what_is_quoted_stays_text(read):
+    assert read('x: "1e-3"') == {"x": "1e-3"}
+
+
+def test_an_alias_may_repeat_and_not_multiply(read):
+    assert read("a: &a [1, 2]\nb: *a\nc: [*a, *a]") == {"a": [1, 2], "b": [1, 2], "c": [[1, 2]] * 2}
+    for text in ("a: &a [1, 1]\nb: &b [*a, *a]\nc: [*b, *b]", "a: &a {x: [*a]}"):
+        with pytest.raises(UsageError, match=r"the alias \*a stands inside an anchor"):
+            read(text)
+    with pytest.raises(UsageError, match="not valid YAML: maximum recursion"):
+        read("[" * 5000)
 
 
 def test_a_key_given_twice_is_an_error_with_its_line(read):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from eae_book.studies import posterior_bounds
 from eae_book.studies.encoder_bounds import fit_encoder_bound
+from eae_book.studies.posterior_bounds import posterior_bounds
 from eae_book.studies.posterior_encoder import EncoderOptions
 
 D, PIXELS = 4, 12

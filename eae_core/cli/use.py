@@ -1,0 +1,195 @@
+"""The verbs sample, encode, reconstruct and interpolate: what a trained model is for."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eae_core.cli.folders import CODES
+from eae_core.cli.models import check_pictures, data_for, model_file, open_model, read_images
+from eae_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from eae_core.data import Images
+    from eae_core.evaluation import Density
+    from eae_core.models import Autoencoder
+
+AT_ONCE = 500  # images in memory
+GRID_MOST = 100  # images
+SHOWN_MOST = 20  # reconstructions on one picture
+
+
+def sample(arguments: argparse.Namespace) -> int:
+    """Write new images into a folder."""
+    import torch
+
+    from eae_core.evaluation.inception import eight_bit
+    from eae_core.evaluation.sheets import picture, write_grid
+    from eae_core.models import decode_codes
+
+    model = open_model(arguments)
+    formats = arguments.format or (["png", "grid"] if len(model.image_shape) == 3 else ["npz"])
+    if formats != ["npz"]:
+        check_pictures(model)
+    codes, folder = _codes(model, arguments), _empty_folder(arguments.output)
+    digits, kept = len(str(len(codes) - 1)), []
+    for start in range(0, len(codes), AT_ONCE):
+        images = decode_codes(model, codes[start : start + AT_ONCE])
+        if "png" in formats:
+            for number, image in enumerate(images, start):
+                picture(image).save(folder / f"{number:0{digits}}.png")
+        # What a grid or an array needs of them, in as few bytes as it can be.
+        kept.append(eight_bit(images) if images.ndim == 4 else images)
+    images = torch.cat(kept)
+    if "grid" in formats:
+        write_grid(images[:GRID_MOST] / 255, folder / "grid.png")
+    if "npz" in formats:
+        array = images.movedim(1, -1) if images.ndim == 4 else images
+        _save(folder / "samples.npz", images=array, codes=codes)
+    files = {"png": f"{len(codes)} PNG files", "grid": "grid.png", "npz": "samples.npz"}
+    written = ", ".join(files[kind] for kind in formats)
+    print(f"{len(codes)} images of seed {arguments.seed} in {folder}: {written}")
+    return 0
+
+
+def encode(arguments: argparse.Namespace) -> int:
+    """Write the codes of images as one array."""
+    from eae_core.models import encode_images
+
+    model = open_model(arguments)
+    if arguments.output.suffix not in (".npy", ".npz"):
+        raise UsageError(f"codes go into an .npy or .npz file, not {arguments.output}")
+    images, files = _images(model, arguments, limit=arguments.limit)
+    codes = encode_images(model, images)
+    more = {"files": files} if files and arguments.output.suffix == ".npz" else {}
+    _save(arguments.output, codes=codes, **more)
+    print(f"{len(codes)} codes of {codes.shape[1]} numbers each in {arguments.output}")
+    return 0
+
+
+def reconstruct(arguments: argparse.Namespace) -> int:
+    """Write a picture of images and, below each row, what the model makes of them."""
+    import torch
+
+    from eae_core.evaluation.sheets import COLUMNS, write_grid
+
+    model = open_model(arguments)
+    check_pictures(model)
+    _check_picture_name(arguments.output)
+    images, _ = _images(model, arguments, limit=arguments.limit or SHOWN_MOST)
+    x = images.batch(slice(None))
+    made = model.reconstruct(x)
+    errors = (x - made).square().flatten(1).sum(1)
+    rows = []
+    for some in zip(x.split(COLUMNS), made.split(COLUMNS), strict=True):
+        blank = x.new_ones(min(COLUMNS, len(x)) - len(some[0]), *x.shape[1:])
+        rows += [some[0], blank, some[1], blank]
+    path = write_grid(torch.cat(rows), arguments.output, columns=min(COLUMNS, len(x)))
+    print(f"squared error of {len(x)} images: {float(errors.mean()):.4g} on average; see {path}")
+    return 0
+
+
+def interpolate(arguments: argparse.Namespace) -> int:
+    """Write a picture of the images on the path between the codes of two."""
+    from eae_core.evaluation.sheets import write_grid
+
+    model = open_model(arguments)
+    if arguments.steps < 2:
+        raise UsageError(f"--steps must be at least 2, the two ends, got {arguments.steps}")
+    _check_picture_name(arguments.output)
+    x = read_images(model, arguments.images)
+    path = model.interpolate(x[:1], x[1:], steps=arguments.steps)[0]
+    written = write_grid(path, arguments.output, columns=len(path))
+    print(f"{len(path)} images on the path in {written}")
+    return 0
+
+
+def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
+    """The codes (n, d) of the images to make."""
+    import torch
+
+    from eae_core.models.using import evaluation_mode
+    from eae_core.seeds import check_seed
+
+    if arguments.n < 1:
+        raise UsageError(f"-n must be at least 1, got {arguments.n}")
+    try:
+        check_seed(arguments.seed, "--seed")
+        if arguments.distribution != "own":
+            density = _density(model, arguments)
+            return density.sample(arguments.n, seed=arguments.seed)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    with evaluation_mode(model):
+        generator = torch.Generator().manual_seed(arguments.seed)
+        return model.draw_codes(arguments.n, generator=generator).float().cpu()
+
+
+def _density(model: Autoencoder, arguments: argparse.Namespace) -> Density:
+    """The density asked for, fitted to the codes that training left beside the model."""
+    import torch
+
+    from eae_core.cli.tools import read_points
+    from eae_core.evaluation import fit_density
+
+    name: str = arguments.distribution
+    if name == "standard":
+        return fit_density(name, torch.zeros(2, model.latent_dim))
+    path = model_file(arguments.model).with_name(CODES)
+    if not path.exists():
+        raise UsageError(
+            f"--distribution {name} is fitted to the codes of training images, and there is no "
+            f"{path}: make it with  encode {arguments.model} --data WHERE --split train -o {path}"
+        )
+    return fit_density(name, torch.from_numpy(read_points(path)))
+
+
+def _images(
+    model: Autoencoder, arguments: argparse.Namespace, *, limit: int | None
+) -> tuple[Images, list[str]]:
+    """The images that a verb is given, at most so many, and their files if they have some."""
+    from eae_core.data import ImageSet
+
+    if bool(arguments.images) == bool(arguments.dataset):
+        raise UsageError("name picture files, or data with --data: one of the two")
+    if arguments.images:
+        x = read_images(model, arguments.images[:limit])
+        return ImageSet("files", "all", x), [str(path) for path in arguments.images]
+    data = data_for(model, arguments)
+    files: list[str] | None = getattr(data, "files", None)
+    split = arguments.split or ("test" if files is None else "all")
+    try:
+        images = data.images(split)
+        images = images if limit is None else images.subset(min(limit, len(images)))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return images, (files or [])[: len(images)] if split == "all" else []
+
+
+def _empty_folder(folder: Path) -> Path:
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: name a new folder with -o, or empty it")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _check_picture_name(path: Path) -> None:
+    if path.suffix not in (".png", ".webp"):
+        raise UsageError(f"pictures go into a .png or .webp file, not {path}")
+
+
+def _save(path: Path, **arrays: Tensor | list[str]) -> None:
+    """Write arrays as NumPy does: the first alone as .npy, or all by their names as .npz."""
+    import numpy as np
+
+    from eae_core.files import replacing
+
+    plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".npz":
+            np.savez_compressed(file, **plain)
+        else:
+            np.save(file, next(iter(plain.values())))

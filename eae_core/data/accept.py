@@ -1,0 +1,286 @@
+"""What training takes: built-in sets, tensors, arrays, and any torch Dataset or DataLoader.
+
+:func:`as_source` makes one of two kinds of each. An indexed set gives the batch at any indices:
+:class:`~eae_core.data.ImageSet`, whole on the device, or :class:`~eae_core.data.MappedSet`, which
+reads rows from a file larger than the memory. A :class:`Stream` gives the batches of an epoch one
+after another, augmented and by workers if so asked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
+
+from eae_core.data.images import ImageSet
+from eae_core.data.values import as_batch, as_values
+
+LOOKED_AT = 64  # items of a Dataset whose content goes into its checksum
+
+
+class Source(Protocol):
+    """What indexed sets and streams have in common."""
+
+    @property
+    def name(self) -> str:
+        """Of the data set."""
+
+    @property
+    def split(self) -> str:
+        """Training or test, in one word."""
+
+    @property
+    def checksum(self) -> str:
+        """Of the content: other data, another checksum."""
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """Channels, height and width; one number, of features, for a table."""
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: str | torch.device) -> Any:
+        """The same, giving batches on another device."""
+
+
+class IndexedSource(Source, Protocol):
+    """A set that gives any of its rows at once."""
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Rows at index (n,), (n, *image_shape) on the device: float32, images in [0, 1]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stream(ABC):
+    """Batches of an epoch one after another; made by :func:`as_source`.
+
+    Attributes:
+        data: where they come from.
+        name: of the data set.
+        split: training or test.
+        checksum: of some items, and of their number.
+        image_shape: of one item.
+        length: items of an epoch.
+        device: where batches are given.
+        batch_size: of the batches that come, or None where the caller says how many.
+    """
+
+    data: Any = field(repr=False)
+    name: str
+    split: str
+    checksum: str
+    image_shape: tuple[int, ...]
+    length: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    batch_size: int | None = None
+    workers: int = 0
+
+    def __len__(self) -> int:
+        return self.length
+
+    def to(self, device: str | torch.device) -> Stream:
+        """The same stream, giving batches on another device."""
+        return dataclasses.replace(self, device=torch.device(device))
+
+    @abstractmethod
+    def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
+        """Batches (batch_size, *image_shape) on the device: float32, images in [0, 1].
+
+        Args:
+            order: indices (n,) of the items to visit, in this order; n // batch_size batches come.
+            batch_size: of each.
+            seed: of the augmentation, another one for each epoch.
+        """
+
+
+class DatasetStream(Stream):
+    """A map-style Dataset.
+
+    Before item i is fetched, the generators of torch, NumPy and Python are set by the seed and i,
+    so that the augmentation is the same for any number of workers, and after a resumption.
+    """
+
+    def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
+        loader: DataLoader[Tensor] = DataLoader(
+            _Items(self.data, seed),  # type: ignore[arg-type]
+            batch_size=batch_size,
+            sampler=order.tolist(),
+            drop_last=True,
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+            generator=torch.Generator().manual_seed(seed),  # else one is taken from the model's
+        )
+        for batch in loader:
+            yield batch.to(self.device, non_blocking=True)
+
+
+class LoaderStream(Stream):
+    """A DataLoader with its own order, batches, workers and collation.
+
+    The generators of torch, NumPy and Python, and its own if it has one, are set by the seed, so
+    that a pass can be had again. The order that is asked for says only how many batches are left:
+    those before are passed over.
+    """
+
+    def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
+        if batch_size != self.batch_size:
+            raise ValueError(
+                f"the DataLoader makes batches of {self.batch_size}, the options say {batch_size}: "
+                "make them equal"
+            )
+        last = self.length // batch_size
+        done = max(0, last - len(order) // batch_size)
+        for batch in islice(_passed(self.data, seed), done, last):
+            x = as_batch(_first(batch))
+            if len(x) != batch_size:
+                raise ValueError(
+                    f"the DataLoader made a batch of {len(x)} after batches of {batch_size}: give "
+                    "it drop_last=True, or a sampler whose batches are equally large"
+                )
+            yield x.to(self.device, non_blocking=True)
+
+
+def as_source(
+    data: Any,
+    *,
+    name: str = "own data",
+    split: str = "train",
+    workers: int = 0,
+    checksum: str = "",
+) -> IndexedSource | Stream:
+    """Data in any of the forms that training takes.
+
+    Args:
+        data: a set of this package; a tensor (n, c, h, w), (n, h, w) or (n, features); an array (n,
+            h, w), (n, h, w, c) or (n, features); a torch ``TensorDataset``, a map-style
+            ``Dataset``, or a ``DataLoader``, whose order and batches stay its own. Images are
+            uint8, or floats in [0, 1]; where an item holds several things, the first counts.
+        name: of the data set, in records and checkpoints.
+        split: training or test.
+        workers: processes that fetch the items of a Dataset; a DataLoader brings its own.
+        checksum: by which a run knows its data again. By default a set's own, or that of all data;
+            of a Dataset that of 64 items, of a DataLoader that of a batch, for which augmentation
+            must draw from the generators of torch, NumPy or Python.
+
+    Raises:
+        TypeError: another kind of data, or one without a length.
+        ValueError: no data, another shape or range, NaN or infinity.
+
+    Example:
+        >>> source = as_source(np.random.default_rng(0).random((20, 8, 8, 3)))
+        >>> len(source), source.image_shape, source.batch(torch.arange(4)).shape
+        (20, (3, 8, 8), torch.Size([4, 3, 8, 8]))
+        >>> stream = as_source(torch.utils.data.Subset(list(source.images), range(5)))
+        >>> [batch.shape for batch in stream.batches(torch.arange(5), 2, seed=0)]
+        [torch.Size([2, 3, 8, 8]), torch.Size([2, 3, 8, 8])]
+    """
+    if isinstance(data, Stream) or _is_indexed(data):
+        found: IndexedSource | Stream = data
+        return found
+    if isinstance(data, TensorDataset):
+        data = data.tensors[0]
+    if isinstance(data, Tensor | np.ndarray):
+        return ImageSet(name, split, as_values(data), checksum=checksum)
+    wanted = hasattr(data, "__getitem__") or _is_loader(data)
+    if isinstance(data, str) or not (wanted and hasattr(data, "__len__")):
+        raise TypeError(
+            f"got {type(data).__name__}; training takes a tensor, an array, a torch Dataset or "
+            "DataLoader with a length, or a set of eae_core.data: load_images gives those that "
+            "have a name, load_folder and load_array own files"
+        )
+    try:
+        count = len(data)
+    except TypeError as error:
+        raise TypeError(f"training needs to know how many data there are: {error}") from error
+    if not count:
+        raise ValueError("there are no data: the set has length 0")
+    if _is_loader(data):
+        first = as_batch(_first(next(_passed(data, 0))))
+        known = checksum or _checksum(first, count)
+        size, items = len(first), data.dataset if data.batch_sampler is None else data.sampler
+        length = min(count, len(items) // size) * size
+        shape = tuple(first.shape[1:])
+        return LoaderStream(data, name, split, known, shape, length, batch_size=size)
+    looked_at = np.unique(np.linspace(0, count - 1, LOOKED_AT).astype(int)).tolist()
+    items = _Items(data, 0)
+    fetched = torch.stack([items[index] for index in looked_at])
+    known = checksum or _checksum(fetched, count)
+    shape = tuple(fetched.shape[1:])
+    return DatasetStream(data, name, split, known, shape, count, workers=workers)
+
+
+def _is_indexed(data: Any) -> bool:
+    return all(hasattr(data, name) for name in ("batch", "image_shape", "checksum", "name", "to"))
+
+
+def _is_loader(data: Any) -> bool:
+    return isinstance(data, DataLoader)
+
+
+class _Items:
+    """Items of a Dataset as tensors, each fetched under a seed of its own."""
+
+    def __init__(self, data: Any, seed: int) -> None:
+        self.data, self.seed = data, seed
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> Tensor:
+        with _seeded(self.seed, index):
+            item = _first(self.data[index])
+        if not isinstance(item, Tensor):
+            item = np.asarray(item)  # also of a picture of Pillow's
+        return as_batch(item[None])[0]
+
+
+def _first(item: Any) -> Any:
+    """The image of an item, or the images of a batch, that holds other things too."""
+    if isinstance(item, Mapping):
+        item = tuple(item.values())
+    return item[0] if isinstance(item, Sequence) and len(item) else item
+
+
+def _passed(loader: Any, seed: int) -> Iterator[Any]:
+    """One pass of a DataLoader, whose order and augmentation follow from the seed."""
+    if loader.generator is not None:
+        loader.generator.manual_seed(seed)
+    with _seeded(seed):
+        batches = iter(loader)
+    for number in range(len(loader)):
+        with _seeded(seed, number):
+            batch = next(batches)
+        yield batch
+
+
+@contextmanager
+def _seeded(*seed: int) -> Iterator[None]:
+    """Within the block, the CPU's generators of torch, NumPy and Python start from this seed."""
+    before = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    start = np.random.SeedSequence(seed).generate_state(2, np.uint32)
+    torch.default_generator.manual_seed(int(start[0]) << 31 | int(start[1]) >> 1)
+    np.random.seed(start)  # noqa: NPY002 (what augmentations draw from)
+    random.seed(int(start[0]))
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        random.setstate(before[2])
+
+
+def _checksum(items: Tensor, count: int) -> str:
+    digest = hashlib.sha256(f"{count} {tuple(items.shape)}".encode())
+    digest.update(items.cpu().contiguous().numpy().data)
+    return digest.hexdigest()

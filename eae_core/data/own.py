@@ -1,0 +1,266 @@
+"""Own files as a data set: a folder of pictures, or an array of images or of features.
+
+What fits the memory is loaded; what does not is memory-mapped, see
+:class:`~eae_core.data.MappedSet`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eae_core.data.catalogue import DATASETS, SPLITS, dataset_info
+from eae_core.data.folders import decoded_folder, short_name
+from eae_core.data.images import ImageSet, check_limit, data_root, load_images
+from eae_core.data.mapped import Images, MappedSet
+from eae_core.data.prepared import remembered_sha256
+from eae_core.data.values import as_values
+
+RESIDENT_MOST = 4 * 2**30  # bytes of a set that is loaded whole
+TEST_NAMES = ("test", "val", "valid", "validation")  # of folders beside one named train
+ALL = "all"
+
+
+class DataSource(Protocol):
+    """What :func:`open_data` gives."""
+
+    @property
+    def name(self) -> str:
+        """A short name, in lower-case letters."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, a sentence each."""
+
+    def images(self, split: str = "train", limit: int | None = None) -> Images:
+        """A split, or its first images."""
+
+
+@dataclass(frozen=True)
+class NamedData:
+    """A set of the catalogue."""
+
+    name: str
+    root: Path | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def images(self, split: str = "train", limit: int | None = None) -> ImageSet:
+        """See :func:`~eae_core.data.load_images`."""
+        return load_images(self.name, split, limit=limit, root=self.root)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class OwnData:
+    """An array of images or features, and which of its rows are for training and for testing."""
+
+    name: str
+    array: NDArray[Any] = field(repr=False)  # often memory-mapped
+    rows: dict[str, NDArray[np.int64]] = field(repr=False)  # by split
+    checksum: str
+    notes: list[str]
+    files: list[str] = field(default_factory=list, repr=False)  # of the rows of "all", if any
+
+    def images(self, split: str = "train", limit: int | None = None) -> Images:
+        """A split in a random order that never changes, or its first images; "all" in file order.
+
+        Raises:
+            ValueError: another split, fewer images than the limit, or numbers that are no images.
+        """
+        if split not in self.rows:
+            raise ValueError(f"no split {split!r} of {self.name}; there are {', '.join(self.rows)}")
+        rows = self.rows[split]
+        rows = rows[: check_limit(limit, len(rows), f"{self.name} {split}")]
+        width = 1 if self.array.dtype == np.uint8 and self.array.ndim > 2 else 4
+        if len(rows) * self.array[0].size * width > RESIDENT_MOST:
+            return MappedSet(self.name, split, self.array, rows, self.checksum)
+        return ImageSet(self.name, split, as_values(self.array[rows]).contiguous())
+
+
+def open_data(
+    where: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    test_fraction: float = 0.1,
+    channels: int | None = None,
+    root: Path | None = None,
+    progress: bool = False,
+) -> NamedData | OwnData:
+    """Data by the name of a set, the path of a folder of pictures, or that of an array.
+
+    Args:
+        where: the name or path.
+        size: height and width of the pictures of a folder.
+        test_fraction: of own data, the share that no training sees. Which images it is follows from
+            their number alone. A folder that has folders ``train`` and ``test`` (or ``val``) keeps
+            that split.
+        channels: 1 or 3 of the images of a folder; by default 1 if all are grey, else 3.
+        root: the data folder; by default :func:`~eae_core.data.data_root`.
+        progress: a bar on stderr while pictures are decoded.
+
+    Raises:
+        ValueError: no such set or path, or a size that is missing or of no use.
+        OSError: a file that cannot be read, or a data folder that cannot be written.
+    """
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"the test fraction must lie between 0 and 1, got {test_fraction}")
+    path = Path(where).expanduser()
+    if str(where) in DATASETS or not path.exists():
+        try:
+            name = dataset_info(str(where)).name
+        except ValueError as error:
+            raise ValueError(f"{error}; and there is no file or folder of this name") from None
+        if size is not None:
+            raise ValueError(f"{name} has a size of its own: leave the size out")
+        return NamedData(name, root)
+    if path.is_dir():
+        if size is None:
+            raise ValueError(f"the pictures of {where} need one size: say which, such as 64")
+        return open_folder(
+            path,
+            size,
+            test_fraction=test_fraction,
+            channels=channels,
+            root=root,
+            progress=progress,
+        )
+    if size is not None:
+        raise ValueError(f"the images of {where} have a size: leave it out")
+    return open_array(path, test_fraction=test_fraction)
+
+
+def load_folder(
+    folder: str | Path, size: int | tuple[int, int], split: str = "train", **options: Any
+) -> Images:
+    """The pictures of a folder and of those below it (PNG, JPEG, WebP, BMP, TIFF), as one split.
+
+    They are turned upright, cut about their centres and resized; grey if all are grey. Files that
+    cannot be read are left out with a warning that counts and names them.
+
+    Args:
+        folder: where they lie.
+        size: side, or height and width, of the images.
+        split: "train", "test", or "all".
+        options: ``test_fraction``, ``root`` and ``progress`` of :func:`open_data`.
+
+    Raises:
+        ValueError: no pictures, or another split.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for level in range(20):
+    ...     Image.new("L", (30, 20), 10 * level).save(folder / f"{level}.png")
+    >>> images = load_folder(folder, 16, root=folder / "cache")
+    >>> len(images), images.image_shape
+    (18, (1, 16, 16))
+    """
+    height_width = (size, size) if isinstance(size, int) else size
+    data = open_data(Path(folder), size=height_width, **options)
+    for note in data.notes:
+        if note.startswith("left out"):
+            warnings.warn(note, stacklevel=2)
+    return data.images(split)
+
+
+def load_array(path: str | Path, split: str = "train", **options: Any) -> Images:
+    """Images or a table from a file of NumPy's, as one split; larger than the memory, if .npy.
+
+    Args:
+        path: an .npy file, or an .npz file with one array or one called ``images``: images (n, h,
+            w) or (n, h, w, c) of whole numbers of 8 or 16 bits or of floats in [0, 1], or a table
+            (n, features).
+        split: "train", "test", or "all".
+        options: ``test_fraction`` of :func:`open_data`.
+
+    Raises:
+        ValueError: no such file, no such array, or another split.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "x.npy"
+    >>> np.save(path, np.zeros((40, 5)))
+    >>> load_array(path, "test").images.shape
+    torch.Size([4, 5])
+    """
+    return open_array(Path(path).expanduser(), **options).images(split)
+
+
+def open_folder(
+    folder: Path,
+    size: tuple[int, int],
+    *,
+    test_fraction: float = 0.1,
+    channels: int | None = None,
+    root: Path | None = None,
+    progress: bool = False,
+) -> OwnData:
+    """The pictures of a folder, decoded if they were not yet; see :func:`load_folder`."""
+    found = decoded_folder(folder, size, root or data_root(), channels=channels, progress=progress)
+    parts = [name.split("/")[0].lower() for name in found.names]
+    given = "train" in parts and not {*parts}.isdisjoint(TEST_NAMES)
+    known = {"train": "train", **dict.fromkeys(TEST_NAMES, "test")}
+    splits = [known.get(part) for part in parts] if given else None
+    rows = _split(found.rows, test_fraction, splits)
+    notes = [_counts(rows, as_values(found.array[:1]).shape[1:], given=given), *found.notes()]
+    if unused := len(found.rows) - len(rows["train"]) - len(rows["test"]):
+        notes.append(f"left out, for they lie beside the folders train and test: {unused} pictures")
+    return OwnData(found.label, found.array, rows, found.checksum, notes, found.names)
+
+
+def open_array(path: Path, *, test_fraction: float = 0.1) -> OwnData:
+    """An array of images or of features in a file; see :func:`load_array`."""
+    array = _read_array(path)
+    if array.ndim not in (2, 3, 4) or len(array) < 2:
+        raise ValueError(
+            f"{path} must hold images n x h x w or n x h x w x channels, or a table n x features, "
+            f"n at least 2, and has the shape {array.shape}"
+        )
+    rows = _split(np.arange(len(array)), test_fraction, None)
+    shape = as_values(array[:1], check=False).shape[1:]
+    notes = [_counts(rows, shape, given=False)]
+    checksum = remembered_sha256(path, data_root())
+    return OwnData(short_name(path.stem), array, rows, checksum, notes)
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    """The one array of an .npy file, memory-mapped, or of an .npz file."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} holds no array of numbers written by NumPy: {error}") from error
+    if isinstance(found, np.ndarray):
+        return found
+    with found:
+        name = "images" if "images" in found.files else found.files[0] if found.files else ""
+        if name != "images" and len(found.files) != 1:
+            raise ValueError(
+                f"{path} holds {', '.join(found.files) or 'no array'}: keep one array in it, or "
+                "call one of them images"
+            )
+        array: NDArray[Any] = found[name]
+        return array
+
+
+def _split(
+    good: NDArray[Any], test_fraction: float, splits: list[str | None] | None
+) -> dict[str, NDArray[np.int64]]:
+    """Rows by split: those that the folders say, else a share drawn by the number of rows."""
+    order = torch.randperm(len(good), generator=torch.Generator().manual_seed(0)).numpy()
+    if splits is not None:
+        found = {ALL: good}
+        for split in SPLITS:
+            found[split] = good[[row for row in order if splits[row] == split]]
+        return found
+    count = min(max(round(test_fraction * len(good)), 1), len(good) - 1)
+    return {"train": good[order[count:]], "test": good[order[:count]], ALL: good}
+
+
+def _counts(rows: dict[str, NDArray[np.int64]], shape: tuple[int, ...], *, given: bool) -> str:
+    sizes = " and ".join(f"{len(rows[split]):,} for {split}" for split in ("train", "test"))
+    how = "by its folders" if given else "drawn by their number, the same each time"
+    return f"{sizes} of {' x '.join(map(str, shape))}, split {how}"

@@ -1,0 +1,172 @@
+"""Encoder and decoder of a model for other programs: ONNX, torch.export, or weights alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from eae_core.errors import CommandError, require
+from eae_core.files import replacing
+from eae_core.models.autoencoders import Autoencoder
+
+Kind = Literal["onnx", "torch", "safetensors"]
+SUFFIXES: dict[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
+TOLERANCE = 1e-4  # between programs, of numbers of order 1
+_SIZES = (2, 5)  # of the batches that are compared; one of them is exported with
+
+
+class ExportError(CommandError):
+    """What was written does not compute what the model does."""
+
+
+class _Part(nn.Module):
+    """The encoder or the decoder, with what the model does around its network."""
+
+    def __init__(self, model: Autoencoder, name: str) -> None:
+        super().__init__()
+        self.model, self.name = model, name
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.model.encode(x) if self.name == "encoder" else self.model.decode(x)
+        return found
+
+
+def export_model(model: Autoencoder, folder: str | Path, *kinds: Kind) -> list[Path]:
+    """Write encoder and decoder for batches of any size, compared with the model; on the CPU.
+
+    The encoder maps images (n, c, h, w) in [0, 1] to codes (n, d), constraint included; the decoder
+    maps codes to images. Weights alone carry the names that they have in ``model.encoder`` and
+    ``model.decoder``; what a constraint remembers is not among them.
+
+    Args:
+        model: trained.
+        folder: where to.
+        kinds: "onnx" (needs onnx, onnxscript and onnxruntime), "torch" (for
+            ``torch.export.load``), "safetensors" (weights alone).
+
+    Returns:
+        The files, encoder before decoder of each kind.
+
+    Raises:
+        ValueError: another kind, or none.
+        UsageError: packages that are missing.
+        ExportError: the model cannot be exported, or a file does not compute what it does.
+        OSError: the folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.models import build_model
+        >>> model = build_model("eae", (1, 32, 32), latent_dim=2, width=1)
+        >>> [path.name for path in export_model(model, tempfile.mkdtemp(), "safetensors")]
+        ['encoder.safetensors', 'decoder.safetensors']
+    """
+    if not kinds or (odd := [kind for kind in kinds if kind not in SUFFIXES]):
+        raise ValueError(f"choose from {', '.join(get_args(Kind))}, got {odd if kinds else 'none'}")
+    if "onnx" in kinds:
+        require(["onnx", "onnxscript", "onnxruntime"], extra="export")
+    training, device = model.training, next(model.parameters()).device
+    write: dict[str, Callable[..., Any]] = {
+        "onnx": _onnx,
+        "torch": _torch,
+        "safetensors": _safetensors,
+    }
+    written = []
+    try:
+        model.cpu().eval()
+        for kind in dict.fromkeys(kinds):
+            for name, shape in (
+                ("encoder", model.image_shape),
+                ("decoder", (model.latent_dim,)),
+            ):
+                path = Path(folder) / f"{name}{SUFFIXES[kind]}"
+                part = _Part(model, name)
+                with replacing(path) as temporary:
+                    _write(write[kind], part, shape, temporary, path)
+                written.append(path)
+    finally:
+        model.to(device).train(training)
+    return written
+
+
+def _write(
+    write: Callable[..., Any], part: _Part, shape: tuple[int, ...], temporary: Path, path: Path
+) -> None:
+    """Write a part, run what was written on batches of two sizes, and compare."""
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.rand(size, *shape, generator=generator) for size in _SIZES]
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # exporters' remarks on their own versions
+            run = write(part, batches[0], temporary)
+            found = [run(x) for x in batches]
+    except Exception as error:  # exporters raise whatever stopped them
+        raise ExportError(f"the {part.name} cannot be written to {path.name}: {error}") from error
+    with torch.no_grad():
+        for x, y in zip(batches, found, strict=True):
+            expected = part(x)
+            same = y.shape == expected.shape
+            worst = float((y - expected).abs().max()) if same else float("inf")
+            if not worst <= TOLERANCE * max(1.0, float(expected.abs().max())):
+                raise ExportError(
+                    f"{path.name} gives other numbers than the model for a batch of {len(x)}: "
+                    f"shape {tuple(y.shape)} beside {tuple(expected.shape)}, off by up to {worst:g}"
+                )
+
+
+def _exported(part: _Part, x: Tensor) -> Any:
+    return torch.export.export(part, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+
+
+def _onnx(part: _Part, x: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
+    import onnxruntime
+
+    names = ["images", "codes"] if part.name == "encoder" else ["codes", "images"]
+    program = torch.onnx.export(
+        _exported(part, x),
+        dynamo=True,
+        input_names=names[:1],
+        output_names=names[1:],
+        verbose=False,
+        dynamic_shapes=({0: "batch"},),
+    )
+    assert program is not None  # as it is for dynamo=True
+    program.save(str(path), external_data=False)
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+
+    def run(x: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+
+    return run
+
+
+def _torch(part: _Part, x: Tensor, path: Path) -> Any:
+    with path.open("wb") as file:
+        torch.export.save(_exported(part, x), file)
+    with path.open("rb") as file:
+        return torch.export.load(file).module()
+
+
+def _safetensors(part: _Part, x: Tensor, path: Path) -> Any:
+    from safetensors.torch import load_file, save_file
+
+    network = getattr(part.model, part.name)
+    save_file({k: v.contiguous().clone() for k, v in network.state_dict().items()}, path)
+    weights = load_file(path)
+
+    def run(x: Tensor) -> Tensor:
+        own = {k: v.clone() for k, v in network.state_dict().items()}
+        for value in network.state_dict().values():
+            value.zero_()  # so that what runs is what was read
+        try:
+            network.load_state_dict(weights)
+            found: Tensor = part(x)
+            return found
+        finally:
+            network.load_state_dict(own)
+
+    return run

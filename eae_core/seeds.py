@@ -1,0 +1,62 @@
+"""Seeds: which are possible, and a stream of random numbers for each use of one."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+SEEDS = 2**32  #: NumPy's older generators and scikit-learn take no more
+
+
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """The seed as an int; one rule everywhere, so that what runs here runs there.
+
+    Raises:
+        ValueError: no whole number from 0 to 2^32 - 1.
+
+    Example:
+        >>> check_seed(np.int64(7))
+        7
+        >>> check_seed(2**32)
+        Traceback (most recent call last):
+        ...
+        ValueError: seed must be a whole number from 0 to 4294967295 (2^32 - 1), got 4294967296
+    """
+    try:
+        number = -1 if isinstance(seed, bool) else operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < SEEDS:
+        raise ValueError(
+            f"{name} must be a whole number from 0 to {SEEDS - 1} (2^32 - 1), got {seed!r}"
+        )
+    return number
+
+
+def derived_seed(seed: int, stream: int) -> int:
+    """The seed of a stream: 0 is the model's own draws, e the order of the images in epoch e.
+
+    Streams are independent of each other, also those of neighbouring seeds, and none repeats the
+    numbers that ``torch.manual_seed(seed)`` gave the initial weights.
+
+    Example:
+        >>> derived_seed(0, 1) != derived_seed(1, 0)
+        True
+    """
+    # 63 bits: torch's generators take a signed integer.
+    return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
+    """The order (count,) in which an epoch (from 1) visits the images, the same on every device.
+
+    Example:
+        >>> epoch_order(5, 0, 1).sort().values
+        tensor([0, 1, 2, 3, 4])
+    """
+    generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
+    return torch.randperm(count, generator=generator)

@@ -1,0 +1,173 @@
+"""The command line: words, exit statuses, and what is printed."""
+
+import re
+import subprocess
+import sys
+from math import e, log, pi
+
+import numpy as np
+import pytest
+
+from eae_core.cli import main
+from eae_core.cli.parser import PROGRAM, build_parser
+from eae_core.cli.tools import gaussian_bound
+
+COMMAND = [sys.executable, "-m", "eae_core"]
+VERBS = re.findall(r"^    ([a-z]+) ", build_parser().format_help(), re.MULTILINE)
+
+
+def test_help_is_quick_because_nothing_heavy_is_imported():
+    program = (
+        "import sys\nfrom eae_core.cli import main\n"
+        "try:\n    main(['entropy', '--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit(bool({'torch', 'numpy', 'sklearn', 'torchvision'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL).returncode == 0
+    )
+
+
+def test_the_verbs_are_found():
+    assert {"train", "entropy", "data", "runs"} <= set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_shows_an_example_that_parses(verb, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([verb, "--help"])
+    assert stopped.value.code == 0
+    example = capsys.readouterr().out.split("example:\n")[1].splitlines()
+    assert example
+    for line in example:
+        words = line.strip().removeprefix(f"{PROGRAM} ").split()
+        assert words[0] == verb
+        build_parser().parse_args(words)
+
+
+@pytest.mark.parametrize("words", [[], ["runn"], ["book"], ["entropy"], ["train", "--k=x"]])
+def test_words_that_are_none_are_a_usage_error(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module(tmp_path):
+    result = subprocess.run(
+        [*COMMAND, "runs"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert result.stdout == "no runs yet; start one with  eae train\n"
+
+
+def test_entropy_of_a_file(said, tmp_path):
+    path = tmp_path / "z.npy"
+    z = np.random.default_rng(0).normal(size=(4000, 2))
+    np.save(path, z)
+    status, out, _ = said("entropy", path, "--k", "3")
+    assert status == 0
+    words = {line.split()[0]: line.split() for line in out.splitlines()}
+    assert words["points"][1:] == ["n", "=", "4000,", "d", "=", "2"]
+    # The estimate's standard deviation here is about 0.02 nats; five of them.
+    assert float(words["entropy"][1]) == pytest.approx(log(2 * pi * e), abs=0.1)
+    assert float(words["Gaussian"][1]) == pytest.approx(gaussian_bound(z), abs=1e-4)
+    difference = float(words["Gaussian"][1]) - float(words["entropy"][1])
+    assert float(words["difference"][1]) == pytest.approx(difference, abs=2e-4)
+
+
+def test_entropy_of_points_of_any_size(said, tmp_path):
+    z = np.random.default_rng(0).normal(size=(200, 3))
+    np.save(tmp_path / "z.npy", z)
+    np.save(tmp_path / "far.npy", 1e200 * z)
+    plain, far = (said("entropy", tmp_path / name)[1] for name in ("z.npy", "far.npy"))
+    assert plain.splitlines()[-1] == far.splitlines()[-1]  # the difference has no unit
+
+
+def test_a_table_of_text_is_told_how_to_become_an_array(said, tmp_path):
+    path = tmp_path / "z.csv"
+    np.savetxt(path, np.ones((3, 2)), delimiter=",")
+    status, _, words = said("entropy", path)
+    assert status != 0
+    assert "numpy.loadtxt" in words
+    assert "unsafely" not in words
+
+
+def test_the_gaussian_bound_is_that_of_the_covariance():
+    z = np.random.default_rng(1).normal(size=(500, 3))
+    z = (z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T  # covariance I
+    unit = 1.5 * log(2 * pi * e)
+    assert gaussian_bound(z) == pytest.approx(unit, abs=1e-12)
+    mixing = np.array([[2.0, 0, 0], [1, 3, 0], [4, 5, 0.5]])
+    assert gaussian_bound(z @ mixing.T) == pytest.approx(unit + log(3), abs=1e-9)
+    flat = np.concatenate([z, z[:, :1]], axis=1)
+    assert gaussian_bound(flat) == -np.inf
+    assert gaussian_bound(z[:3]) == -np.inf
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros(5), r"must be n x d, and has the shape (5,); save array[:, None]"),
+        (np.zeros((2, 2, 2)), "must be n x d"),
+        (np.zeros((5, 2), dtype=int), "holds int64, not floating point"),
+        (np.zeros((5, 2), dtype=complex), "holds complex128"),
+        (np.array([[1.0, np.nan], [0, 1]]), "NaN or infinity"),
+        (np.zeros((5, 2)), "points coincide"),
+        (np.zeros((0, 2)), "empty"),
+        (np.eye(1), "k must lie in"),
+        (np.array([{}]), "not an array written by numpy.save"),
+    ],
+)
+def test_a_bad_file_is_explained(said, tmp_path, array, message):
+    path = tmp_path / "z.npy"
+    np.save(path, array)
+    status, out, err = said("entropy", path)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {path}")
+    assert message in err
+
+
+def test_files_that_are_no_arrays(said, tmp_path):
+    path = tmp_path / "z.npy"
+    assert said("entropy", path) == (2, "", f"error: there is no file {path}\n")
+    path.write_text("hello")
+    assert "not an array written by numpy.save" in said("entropy", path)[2]
+    path.write_bytes(b"")
+    assert "not an array written by numpy.save" in said("entropy", path)[2]
+    np.savez(tmp_path / "z.npz", a=np.zeros(3))
+    assert "holds several arrays" in said("entropy", tmp_path / "z.npz")[2]
+    assert "is not an array written by numpy.save: [Errno" in said("entropy", tmp_path)[2]
+
+
+def test_the_data_sets_are_listed(said, tmp_path, monkeypatch):
+    monkeypatch.setenv("EAE_DATA", str(tmp_path))
+    status, out, _ = said("data")
+    assert status == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert lines["digits"].endswith("comes with the package")
+    assert lines["mnist"].endswith("absent")
+    assert str(tmp_path) in lines["data"]
+    assert said("data", "list")[1] == out
+
+
+def test_data_sets_are_checked(said, tmp_path, monkeypatch):
+    from eae_core.data import seal
+
+    monkeypatch.setenv("EAE_DATA", str(tmp_path))
+    assert said("data", "check")[0] == 0, "absent sets are no failure"
+    (tmp_path / "mnist").mkdir()
+    for split in ("train", "test"):
+        np.save(tmp_path / "mnist" / f"{split}_images.npy", np.zeros((3, 28, 28, 1), np.uint8))
+    seal("mnist")
+    assert "mnist: whole, 2 arrays" in said("data", "check", "mnist")[1]
+    (line,) = (line for line in said("data")[1].splitlines() if line.startswith("mnist"))
+    assert line.split()[-3:] == ["3", "3", "prepared"]
+    np.save(tmp_path / "mnist" / "test_images.npy", np.ones((3, 28, 28, 1), np.uint8))
+    status, out, err = said("data", "check")
+    assert status == 1
+    assert "mnist: damaged" in out
+    assert "test_images.npy" in err
+    status, out, err = said("data", "check", "cifar10")
+    assert (status, out) == (1, "cifar10: absent\n")
+    for words in (["check", "minst"], ["prepare", "minst"]):
+        assert "did you mean 'mnist'" in said("data", *words)[2]
+    assert said("data", "prepare", "digits")[1].startswith("digits needs no preparation")

@@ -1,0 +1,99 @@
+"""Which room may know which: floors of both packages, and what an import brings along."""
+
+import ast
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = [
+    ("errors", "files", "hardware", "distributed", "neighbors", "provenance", "torchvision_compat"),
+    ("entropy", "records"),
+    ("data", "constraints", "regularizers"),
+    ("models",),
+    ("training", "evaluation", "revisions"),
+    ("cli",),
+    ("__init__", "__main__"),
+]
+BOOK = [
+    ("checks", "plotting", "provenance", "published", "standins", "studies", "gans"),
+    ("revisions",),
+    ("records",),
+    ("runner",),
+    ("sheets", "render"),
+    ("cli",),
+    ("__init__", "__main__"),
+]
+PACKAGES = {"eae_core": CORE, "eae_book": BOOK}
+LIGHT = {*CORE[0], *CORE[1], *CORE[2]} - {"data", "records", "torchvision_compat"}
+
+
+def imported(path):
+    """Modules that a file imports, at the top or on first use; relative ones stay in its room."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(package):
+    """Each file of a package with its room: the folder or the file below the package."""
+    for path in sorted((ROOT / package).rglob("*.py")):
+        yield path, path.relative_to(ROOT / package).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_room_knows_only_rooms_on_floors_below(package):
+    floor = {room: number for number, each in enumerate(PACKAGES[package]) for room in each}
+    found = {room for _, room in rooms(package)}
+    assert found <= set(floor), "a new room needs a floor"
+    known = 0
+    for path, room in rooms(package):
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == package and parts[1] in floor and parts[1] != room:
+                where = f"{path.relative_to(ROOT)} imports {name}"
+                assert floor[parts[1]] < floor[room], where
+                known += 1
+    assert known > 10
+
+
+def test_the_package_for_strangers_does_not_know_the_book():
+    names = chain.from_iterable(imported(path) for path, _ in rooms("eae_core"))
+    assert [name for name in names if name.split(".")[0] == "eae_book"] == []
+
+
+def loaded(program):
+    """Names of modules that a program loads, in an interpreter of its own."""
+    code = f"import sys\n{program}\nprint(*sorted(sys.modules))"
+    command = [sys.executable, "-W", "error", "-c", code]
+    return set(subprocess.check_output(command, cwd=ROOT, text=True).split())
+
+
+def modules_of(package, chosen):
+    """Dotted names of all modules in the rooms that a condition chooses."""
+    files = (
+        path.relative_to(ROOT).with_suffix("") for path, room in rooms(package) if chosen(room)
+    )
+    return [".".join(file.parts).removesuffix(".__init__") for file in files]
+
+
+def test_the_whole_package_is_imported_without_the_book():
+    modules = modules_of("eae_core", lambda room: room != "__main__")
+    found = loaded("\n".join(f"import {name}" for name in modules))
+    assert set(modules) <= found
+    assert not [name for name in found if name.split(".")[0] == "eae_book"]
+
+
+def test_the_lower_floors_bring_nothing_but_torch_numpy_and_special_functions():
+    """What a stranger's own model needs; everything else would be a second to wait for."""
+    light = modules_of("eae_core", lambda room: room in LIGHT)
+    basis = "import torch, numpy, scipy.special\n"
+    here = "from eae_core import CodeBatchNorm, knn_entropy\n"
+    more = loaded(basis + here + "\n".join(f"import {name}" for name in light)) - loaded(basis)
+    known = {"eae_core", "torch", "numpy", *sys.stdlib_module_names}
+    assert sorted(name for name in more if name.split(".")[0] not in known) == []
