@@ -33,10 +33,28 @@ class _GatherRows(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = gradients[0].contiguous().clone()
-        dist.all_reduce(gradient, group=ctx.group)
-        start = sum(ctx.counts[: ctx.rank])
-        return gradient[start : start + ctx.counts[ctx.rank]], None, None, None
+        gradient = _SumRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
+
+
+class _SumRows(Function):
+    """The other way: the sum over ranks of what each has for this rank's rows.
+
+    A function of its own, so that a gradient penalty can differentiate the gradient again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int, group: Any) -> Tensor:
+        ctx.counts, ctx.rank, ctx.group = counts, rank, group
+        total = rows.contiguous().clone()
+        dist.all_reduce(total, group=group)
+        start = sum(counts[:rank])
+        return total[start : start + counts[rank]].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = _GatherRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
 
 
 def process_group(group: Group) -> dist.ProcessGroup:
@@ -112,3 +130,19 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
     counts = [head[1] for head in listed]
     gathered: Tensor = _GatherRows.apply(rows, counts, rank, group)  # type: ignore[no-untyped-call]
     return gathered, sum(counts[:rank])
+
+
+def noise_like(x: Tensor, group: Group) -> Tensor:
+    """Standard normal noise of the shape of x (n, ...), by torch's global generator.
+
+    With a group every rank, whose generators are in the same state, draws that of the whole batch
+    and keeps that of its own rows: together they have what one process has.
+
+    Example:
+        >>> noise_like(torch.ones(2, 3), None).shape
+        torch.Size([2, 3])
+    """
+    if group is None:
+        return torch.randn_like(x)
+    rows, start = gather_rows(x.detach(), group)
+    return torch.randn_like(rows)[start : start + len(x)]

@@ -8,7 +8,8 @@ import scipy
 import torch
 from torch import Tensor, nn
 
-from eae_core.constraints.base import ConstraintLayer
+from eae_core.constraints.base import ConstraintLayer, check_code
+from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import exponential, laplace
 
@@ -19,14 +20,21 @@ class _BatchAverage(ConstraintLayer):
     smallest_batch = 2
     running_scale: Tensor
 
-    def __init__(self, latent_dim: int, *, eps: float, momentum: float) -> None:
+    def __init__(self, latent_dim: int, *, eps: float, momentum: float, group: Group) -> None:
         super().__init__(latent_dim)
         if not 0 < eps < math.inf:
             raise ValueError(f"eps must be finite and above 0, got {eps}")
         if not 0 < momentum <= 1:
             raise ValueError(f"momentum must lie in (0, 1], got {momentum}")
-        self.eps, self.momentum = eps, momentum
+        self.eps, self.momentum, self.group = eps, momentum, group
         self.register_buffer("running_scale", torch.ones(latent_dim))
+
+    def forward(self, z: Tensor) -> Tensor:
+        if not self.training or self.group is None:
+            return super().forward(z)
+        check_code(z)
+        rows, start = gather_rows(z, self.group)
+        return super().forward(rows)[start : start + len(z)]
 
     def _remember(self, running: Tensor, batch: Tensor) -> None:
         # detach: the running value outlives the graph of the batch.
@@ -58,6 +66,7 @@ class CodeL1Norm(_BatchAverage):
         latent_dim: d.
         eps: smallest mean absolute value that is divided by.
         momentum: weight of the newest batch in the running averages.
+        group: ranks that hold the batch together, see :class:`~eae_core.CodeBatchNorm`.
 
     Shape:
         (n, d) to (n, d), n >= 2 in training mode.
@@ -78,8 +87,10 @@ class CodeL1Norm(_BatchAverage):
     name = "l1_norm"
     running_center: Tensor
 
-    def __init__(self, latent_dim: int, *, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__(latent_dim, eps=eps, momentum=momentum)
+    def __init__(
+        self, latent_dim: int, *, eps: float = 1e-5, momentum: float = 0.1, group: Group = None
+    ) -> None:
+        super().__init__(latent_dim, eps=eps, momentum=momentum, group=group)
         self.register_buffer("running_center", torch.zeros(latent_dim))
 
     def constrain(self, z: Tensor) -> Tensor:
@@ -122,6 +133,7 @@ class CodeUnitMean(_BatchAverage):
         latent_dim: d.
         eps: smallest mean that is divided by.
         momentum: weight of the newest batch in the running mean.
+        group: ranks that hold the batch together, see :class:`~eae_core.CodeBatchNorm`.
 
     Shape:
         (n, d) to (n, d), n >= 2 in training mode.
@@ -140,8 +152,10 @@ class CodeUnitMean(_BatchAverage):
 
     name = "unit_mean"
 
-    def __init__(self, latent_dim: int, *, eps: float = 1e-12, momentum: float = 0.1) -> None:
-        super().__init__(latent_dim, eps=eps, momentum=momentum)
+    def __init__(
+        self, latent_dim: int, *, eps: float = 1e-12, momentum: float = 0.1, group: Group = None
+    ) -> None:
+        super().__init__(latent_dim, eps=eps, momentum=momentum, group=group)
 
     def constrain(self, z: Tensor) -> Tensor:
         y = nn.functional.softplus(z)

@@ -45,10 +45,10 @@ REPEATED = (
 
 
 def digamma(n: int) -> float:
-    """psi(n) of a whole number, to the last digit; SciPy's is none that torch.compile can see.
+    """psi(n) of a whole number to 2e-15, from numbers alone: torch.compile can see through it.
 
     Example:
-        >>> abs(digamma(1) + EULER_GAMMA) < 1e-15
+        >>> abs(digamma(1) + EULER_GAMMA) < 2e-15
         True
     """
     below = 0.0

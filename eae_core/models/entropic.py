@@ -9,15 +9,17 @@ from torch import Tensor, nn
 
 from eae_core.constraints.base import CodeConstraint
 from eae_core.constraints.build import build_constraint, check_constraint
-from eae_core.entropy import knn_entropy
+from eae_core.distributed import gather_rows
+from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.regularizers import build_regularizer, radial_loss
+from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
 from eae_core.regularizers.registry import regularizer_options
 
 KNN_ENTROPY = "knn_entropy"
+FLOOR = 2.0**-23  # rounding of a coordinate near 1 in float32: no smaller distance means anything
 ENTROPY_MAPS = ("identity", "fixed", "redrawn")
 
 
@@ -112,8 +114,9 @@ class EAE(Autoencoder):
     code's variance could move into the rows of W.
 
     With another ``regularizer`` its term stands in place of :math:`-\hat H`, and is reported under
-    that word instead of the entropy. With ``radial_weight`` w the term is :math:`-\hat H + w R`,
-    see :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
+    that word instead of the entropy; distances of codes that coincide count as rounding's. With
+    ``radial_weight`` w the term is :math:`-\hat H + w R`, see
+    :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
 
     Source:
         Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
@@ -154,16 +157,20 @@ class EAE(Autoencoder):
                 rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
                 self.register_buffer("entropy_rows", rows)
 
-    def _build_regularizer(self) -> nn.Module | None:
+    def _build_regularizer(self) -> Regularizer | None:
         """The term in place of the entropy, if there is one, and the batch that it needs."""
         name, k = self.options.regularizer, self.options.k
-        uses_k = "k" in regularizer_options(name)
-        self.minimum_batch_size = k + 2 if uses_k else 2
+        known = regularizer_options(name)
+        self.minimum_batch_size = k + 2 if "k" in known else 2
         if name == "covariance":  # a determinant
             self.minimum_batch_size = self.latent_dim + 2
         if name == KNN_ENTROPY:
             return None
-        return build_regularizer(name, **({"k": k} if uses_k else {}))
+        known = regularizer_options(name)
+        chosen = {
+            option: value for option, value in (("k", k), ("floor", FLOOR)) if option in known
+        }
+        return build_regularizer(name, **chosen)
 
     @property
     def code_law(self) -> Law:
@@ -190,8 +197,24 @@ class EAE(Autoencoder):
             y = z @ rows.to(z.dtype).T  # (n, m)
             return knn_entropy(nn.functional.batch_norm(y, None, None, training=True), k)
 
+    def entropy_terms(self, z: Tensor) -> dict[str, Tensor]:
+        """The entropy of a training batch, and how many codes it leaves out because they coincide.
+
+        Where two images are the same, or a precision is coarse, codes coincide and the strict
+        estimate is minus infinity. Training goes on with one code of each such set.
+        """
+        try:
+            return {"entropy": self.entropy(z)}
+        except DuplicatePointsError:
+            kept = distinct_rows(z)
+        try:
+            entropy = self.entropy(kept)
+        except ValueError:  # too few are left, or their coordinates coincide
+            kept, entropy = z[:0], knn_entropy(z, self.options.k, zero="floor", floor=FLOOR)
+        return {"entropy": entropy, "coinciding": z.new_tensor(float(len(z) - len(kept)))}
+
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        if len(x) < self.minimum_batch_size:
+        if self.group is None and len(x) < self.minimum_batch_size:
             needs = f"neighbour {self.options.k}: use at least k + 2 ="
             if self.regularizer is not None:
                 needs = f"the regularizer {self.options.regularizer!r}: use at least"
@@ -205,18 +228,34 @@ class EAE(Autoencoder):
         spread = z if weight else z.detach()
         terms = {"reconstruction": reconstruction}
         if self.regularizer is None:
-            terms["entropy"] = self.entropy(spread)
+            # each process sees the whole batch of codes
+            whole = spread if self.group is None else gather_rows(spread, self.group)[0]
+            terms |= self.entropy_terms(whole)
             loss = reconstruction - weight * terms["entropy"]
         else:
+            self.regularizer.group = self.group
             terms["regularizer"] = self.regularizer(spread)
             loss = reconstruction + weight * terms["regularizer"]
         if self.options.radial_weight:
-            terms["radial"] = radial_loss(spread)
+            terms["radial"] = radial_loss(spread, group=self.group)
             loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)
             loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
         return {"loss": loss, **terms}
+
+
+def distinct_rows(z: Tensor) -> Tensor:
+    """The rows of z (n, d), of several that are equal the first, with gradient.
+
+    Example:
+        >>> distinct_rows(torch.tensor([[2.0], [1.0], [2.0], [0.0]])).flatten()
+        tensor([2., 1., 0.])
+    """
+    _, number = torch.unique(z.detach(), dim=0, return_inverse=True)  # (n,)
+    place = torch.arange(len(z), device=z.device)
+    first = torch.full_like(place, len(z)).scatter_reduce(0, number, place, "amin")
+    return z[first[first < len(z)].sort().values]
 
 
 def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:

@@ -61,16 +61,16 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """
     header: dict[str, Any] = {"format": FORMAT_VERSION}
     tensors: dict[str, Tensor] = {}
-    for each in fields(checkpoint):
-        value = getattr(checkpoint, each.name)
-        if each.name in _GROUPS:
+    for name in (each.name for each in fields(checkpoint)):
+        value = getattr(checkpoint, name)
+        if name in _GROUPS:
             # clone: safetensors refuses views and tensors that share memory.
             tensors |= {
-                f"{each.name}:{key}": tensor.detach().cpu().contiguous().clone()
+                f"{name}:{key}": tensor.detach().cpu().contiguous().clone()
                 for key, tensor in value.items()
             }
         else:
-            header[each.name] = value
+            header[name] = value
     header["checksum"] = _checksum(header, tensors)
     metadata = {_HEADER: json.dumps(header, allow_nan=False)}
     with replacing(path) as temporary:

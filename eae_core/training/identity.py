@@ -63,7 +63,7 @@ def describe_own(model: nn.Module) -> dict[str, Any]:
         >>> describe_own(Mine())["beta"]
         0.5
     """
-    plain = {
+    plain: dict[str, Any] = {
         name: value
         for name, value in vars(model).items()
         if name[0] != "_" and name != "training" and isinstance(value, (bool, int, float, str))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from tqdm import tqdm
 
@@ -66,7 +65,7 @@ def train(
         held.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
         held.enter_context(freed_memory_kept() if device.type == "cpu" else nullcontext())
         if fabric.world_size > 1:
-            held.enter_context(whole_batch(model, dist.group.WORLD))
+            held.enter_context(whole_batch(model, "world"))
         torch.manual_seed(derived_seed(options.seed, 0))
         trainer = kind(model, source, options, fabric)
 
