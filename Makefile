@@ -1,4 +1,4 @@
-# Each verb is one or two commands; README shows them for machines without make.
+# Each verb is a few commands; README shows them for machines without make.
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python -m
@@ -7,7 +7,7 @@ INSTALLED = $(VENV)/.installed
 export MPLBACKEND = Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book html test refresh bench clean
+.PHONY: help setup book html check test regress refresh bench gpu clean
 
 help:  ## List the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,23 +22,35 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 book: setup  ## Run every chapter at quick size on embedded data, then build the book
-	$(RUN) eae_core book
+	$(RUN) eae_book book
 
 html: setup  ## Build the book from the committed notebooks, without running them
-	$(RUN) eae_core book --committed
+	$(RUN) eae_book book --committed
 
-test: export OMP_NUM_THREADS = 1  # two processes on two cores
-test: setup  ## Lint, types, unit tests, doctests, quick chapters, the page, committed outputs
+# Two processes on two cores, one thread each.
+check test regress: export OMP_NUM_THREADS = 1
+
+check: setup  ## Lint, types, unit tests, examples in docstrings: before each commit
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
-	$(RUN) pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks tests eae_core
+	$(RUN) pytest --numprocesses 2 --dist loadfile -m "not slow and not regress"
+
+test: check  ## check, then chapters at quick size, the wheel, the book and its pages
+	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "slow and not regress"
+
+regress: setup  ## Every chapter at its written size beside its committed outputs, all pages, all links
+	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "regress or browser"
 
 refresh: setup  ## Run every chapter at its written size and renew the committed outputs
-	$(RUN) eae_core refresh
+	$(RUN) eae_book refresh
 
 bench: setup  ## Measure speed beside other implementations; renews data/results/benchmarks
-	for name in engines entropy training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+	for name in engines entropy regularizers training_loop peers decoder; do $(VENV)/bin/python benchmarks/$$name.py || exit 1; done
+
+gpu: MINUTES ?= 9
+gpu: setup  ## Use a GPU for MINUTES (9): benchmarks, then the papers' cells; again to go on
+	$(VENV)/bin/python workflow/gpu.py --minutes $(MINUTES) $(if $(CARRY),--carry $(CARRY))
 
 clean:  ## Remove what the verbs made, but neither data nor records
 	rm -rf $(VENV) _build _runs .pytest_cache .mypy_cache .ruff_cache

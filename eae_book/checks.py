@@ -1,8 +1,8 @@
 """Claims that check themselves: print the value, the band and whether it holds; raise if not.
 
 A chapter states a number in the cell that computes it. The printed line names the value after the
-word "value", and nothing else in the line depends on the machine, so that a comparison of outputs
-can mask the value and still compare the claim.
+word "value", and nothing else in the line depends on the machine: :mod:`eae_book.render.comparison`
+lets the value move within a tolerance, and nothing else.
 
 A claim that holds at a chapter's own values need not hold at a reader's. Where the environment
 variable ``EAE_CHECKS`` is ``report``, a claim that fails is printed and the chapter goes on; the

@@ -7,7 +7,7 @@ show a full-size result beside its small live run and say when and on what it wa
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,22 @@ def recorded(experiment: str, root: str | Path | None = None) -> dict[str, Recor
     return records
 
 
+def input_files(name: str, root: str | Path | None = None) -> list[Path]:
+    """Files of records and their sheets, as a chapter's entry in the manifest names them.
+
+    Args:
+        name: an experiment, or some of its runs: ``"benchmarks/entropy-*"``.
+        root: the folder of all records, :func:`results_root` by default.
+
+    Example:
+        >>> [path.name for path in input_files("benchmarks/peers")]
+        ['peers.json']
+    """
+    experiment, _, runs = name.partition("/")
+    found = (_root(root) / experiment).glob(f"{runs or '*'}.*")
+    return sorted(path for path in found if path.is_file())
+
+
 def experiments(root: str | Path | None = None) -> list[str]:
     """Names of the experiments that have records."""
     return sorted({path.parent.name for path in _root(root).glob("*/*.json")})
@@ -78,7 +94,9 @@ def write_record(record: Record, root: str | Path | None = None) -> Path:
     return path
 
 
-def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
+def stale(
+    record: Record, asked: Mapping[str, Any] | None = None, parts: Iterable[str] = ()
+) -> list[str]:
     """Why a record does not hold today; nothing where it does.
 
     The one rule of the project: a record holds if the revisions of all that decided its numbers are
@@ -89,6 +107,7 @@ def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
         asked: parameters that the record must have, with their values; a value that it does not
             know, because the option came later, must be given as today's default by
             :func:`with_defaults`.
+        parts: parts whose revisions the record must say.
 
     Example:
         >>> from eae_core.records import new_record
@@ -97,7 +116,11 @@ def stale(record: Record, asked: Mapping[str, Any] | None = None) -> list[str]:
         >>> stale(record, {"d": 4})
         ['networks has revision 1, the record was made with 0', 'd is 2, asked is 4']
     """
-    reasons = []
+    reasons = [
+        f"the record does not say its revision of {part}"
+        for part in parts
+        if part not in record.revisions
+    ]
     for part, made_with in record.revisions.items():
         try:
             today: int | str = revision(part)

@@ -18,6 +18,10 @@ MODULES.update(
         "adversarial training": "eae_book.gans.adversarial",
         "unpadded images": "eae_book.gans.unpadded",
         "image entropy": "eae_book.studies.image_entropy",
+        "settled points": "eae_book.studies.settled_points",
+        "preference": "eae_book.studies.preference",
+        "corrected entropy": "eae_book.studies.gaussian_corrected",
+        "weighted entropy": "eae_book.studies.weighted",
         "posterior bounds": "eae_book.studies.posterior_bounds",
         "encoder bounds": "eae_book.studies.encoder_bounds",
     }

@@ -52,7 +52,7 @@ def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[s
     Which densities could be fitted, so that they have rows, stands in the record.
 
     Args:
-        record: of a model that was scored, see ``python -m eae_core train --score``.
+        record: of a model that was scored, see ``eae train --score``.
         root: the folder of all records, :func:`eae_core.records.results_root` by default.
 
     Returns:

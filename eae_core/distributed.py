@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.autograd import Function
+
+#: ranks that hold a batch together: a process group, or all of them, looked up when it is used
+Group: TypeAlias = "dist.ProcessGroup | Literal['world'] | None"
+
+_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+_MOST_AXES = 6  # of what is gathered
 
 
 class _GatherRows(Function):
@@ -27,46 +33,116 @@ class _GatherRows(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = gradients[0].contiguous().clone()
-        dist.all_reduce(gradient, group=ctx.group)
-        start = sum(ctx.counts[: ctx.rank])
-        return gradient[start : start + ctx.counts[ctx.rank]], None, None, None
+        gradient = _SumRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
 
 
-def gather_rows(rows: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, int]:
+class _SumRows(Function):
+    """The other way: the sum over ranks of what each has for this rank's rows.
+
+    A function of its own, so that a gradient penalty can differentiate the gradient again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int, group: Any) -> Tensor:
+        ctx.counts, ctx.rank, ctx.group = counts, rank, group
+        total = rows.contiguous().clone()
+        dist.all_reduce(total, group=group)
+        start = sum(counts[:rank])
+        return total[start : start + counts[rank]].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = _GatherRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
+
+
+def process_group(group: Group) -> dist.ProcessGroup:
+    """The process group that ``"world"`` or a group stands for, now.
+
+    Before ``init_process_group`` torch's own ``group.WORLD`` is None, and a layer that kept it
+    would silently see its own rank alone.
+
+    Raises:
+        RuntimeError: torch.distributed is not initialised.
+        TypeError: neither a process group nor ``"world"``.
+
+    Example:
+        >>> process_group("world")
+        Traceback (most recent call last):
+        ...
+        RuntimeError: a group needs torch.distributed: call init_process_group first ...
+    """
+    if isinstance(group, str) and group != "world":
+        raise TypeError(f"group must be a process group or 'world', got {group!r}")
+    if not dist.is_initialized():
+        raise RuntimeError(
+            "a group needs torch.distributed: call init_process_group first (torchrun sets its "
+            "variables), or leave group=None on one device"
+        )
+    found = dist.group.WORLD if group == "world" else group
+    if found is None:
+        raise TypeError("group must be a process group or 'world', got None")
+    return found
+
+
+def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
     """All rows of a group's ranks, and where this rank's begin. Numbers of rows may differ.
 
     A plain ``all_gather`` stops the gradient at the other ranks' rows, and the loss then pulls each
     row by half of its forces. Here the gradient of a row is the sum of what all ranks ask of it.
 
     Args:
-        rows: (n_r, ...) of this rank, n_r >= 0; the other dimensions are the same on all ranks.
-        group: the process group, e.g. ``torch.distributed.group.WORLD``.
+        rows: (n_r, ...) of this rank, n_r >= 0; the other dimensions and the dtype are the same on
+            all ranks.
+        group: the process group, or ``"world"``.
 
     Returns:
         (sum of n_r, ...) in the order of the ranks, and the index of this rank's first row.
 
     Raises:
         RuntimeError: torch.distributed is not initialised.
-        ValueError: the other dimensions differ between ranks; every rank raises.
+        ValueError: number of axes, other dimensions or dtypes differ between ranks; every rank
+            raises.
 
     Example:
         >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-        >>> gather_rows(torch.ones(2, 3), dist.group.WORLD)[0].shape
+        >>> gather_rows(torch.ones(2, 3), "world")[0].shape
         torch.Size([2, 3])
         >>> dist.destroy_process_group()
     """
-    if not dist.is_initialized():
-        raise RuntimeError(
-            "a group needs torch.distributed: call init_process_group first (torchrun sets its "
-            "variables), or leave group=None on one device"
-        )
+    group = process_group(group)
     size, rank = dist.get_world_size(group), dist.get_rank(group)
-    shapes = [torch.zeros(rows.ndim, dtype=torch.int64, device=rows.device) for _ in range(size)]
-    dist.all_gather(shapes, torch.tensor(rows.shape, device=rows.device), group=group)
-    listed = [tuple(shape.tolist()) for shape in shapes]
-    if len({shape[1:] for shape in listed}) > 1:
-        raise ValueError(f"ranks hold rows of different shapes: {listed}")
-    counts = [shape[0] for shape in listed]
+    if rows.dtype not in _DTYPES or not 1 <= rows.ndim <= _MOST_AXES:
+        raise ValueError(
+            f"rows must be floating point with 1 to {_MOST_AXES} axes, got {rows.dtype} of shape "
+            f"{tuple(rows.shape)}"
+        )
+    # The same number of whole numbers on every rank, whatever it holds: else the ranks would hang.
+    shape = [*rows.shape, *[-1] * (_MOST_AXES - rows.ndim)]
+    mine = torch.tensor([_DTYPES.index(rows.dtype), *shape], device=rows.device)
+    heads = [torch.empty_like(mine) for _ in range(size)]
+    dist.all_gather(heads, mine, group=group)
+    listed = [head.tolist() for head in heads]
+    if len({(head[0], *head[2:]) for head in listed}) > 1:
+        held = [(str(_DTYPES[h[0]]), tuple(x for x in h[1:] if x >= 0)) for h in listed]
+        raise ValueError(f"ranks hold rows of different shapes or dtypes: {held}")
+    counts = [head[1] for head in listed]
     gathered: Tensor = _GatherRows.apply(rows, counts, rank, group)  # type: ignore[no-untyped-call]
     return gathered, sum(counts[:rank])
+
+
+def noise_like(x: Tensor, group: Group) -> Tensor:
+    """Standard normal noise of the shape of x (n, ...), by torch's global generator.
+
+    With a group every rank, whose generators are in the same state, draws that of the whole batch
+    and keeps that of its own rows: together they have what one process has.
+
+    Example:
+        >>> noise_like(torch.ones(2, 3), None).shape
+        torch.Size([2, 3])
+    """
+    if group is None:
+        return torch.randn_like(x)
+    rows, start = gather_rows(x.detach(), group)
+    return torch.randn_like(rows)[start : start + len(x)]

@@ -20,6 +20,7 @@ MODULES: dict[str, str] = {
     "dense networks": "eae_core.models.dense",
     "training": "eae_core.training.loop",
     "knn entropy": "eae_core.entropy.knn",
+    "regularizers": "eae_core.regularizers.registry",
     "decoder entropy": "eae_core.entropy.decoder",
     "codes": "eae_core.models.using",
     "densities": "eae_core.evaluation.densities",

@@ -10,7 +10,6 @@ from hypothesis import settings
 import eae_book  # noqa: F401 (makes its drawn data sets known, whichever test runs first)
 from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_images
 
-pytest.register_assert_rewrite("quick_chapters")
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
 

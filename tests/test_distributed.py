@@ -55,6 +55,8 @@ def score(rows, rank):
 def refuse(rows, rank):
     bad = {
         "another d": rows[:, : D - rank],
+        "another dtype": rows.float() if rank else rows,
+        "another number of axes": rows[:, 0] if rank else rows,
         "one row in all": rows[: 1 - rank],
         "NaN on one rank": rows * (float("nan") if rank else 1),
         "duplicates on one rank": torch.cat([rows, rows[:1]]) if rank else rows,

@@ -76,7 +76,9 @@ def loaded(program):
 
 def modules_of(package, chosen):
     """Dotted names of all modules in the rooms that a condition chooses."""
-    files = (path.relative_to(ROOT).with_suffix("") for path, room in rooms(package) if chosen(room))
+    files = (
+        path.relative_to(ROOT).with_suffix("") for path, room in rooms(package) if chosen(room)
+    )
     return [".".join(file.parts).removesuffix(".__init__") for file in files]
 
 

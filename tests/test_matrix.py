@@ -1,35 +1,32 @@
 """The run matrix: which cells there are, what each runs, and what is not run again."""
 
-import importlib.util
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import matrix
 import pytest
 import yaml
 
-from eae_book.records import load_records
+from eae_book.records import load_records, write_record
 from eae_core.cli import main
 from eae_core.cli.parser import build_parser
 from eae_core.data import DATASETS
-from eae_core.models import MODELS, published_options
+from eae_core.models import AE, MODELS, networks, published_options
 from eae_core.records import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("matrix", ROOT / "workflow" / "matrix.py")
-matrix = importlib.util.module_from_spec(spec)
-sys.modules["matrix"] = matrix
-spec.loader.exec_module(matrix)
-
 PROFILES = list(yaml.safe_load(matrix.MATRIX.read_text(encoding="utf-8"))["profiles"])
 
 
-def snakemake(*words, output, records):
-    command = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2"]
+def snakemake(*words, output, records, python=sys.executable):
+    command = [python, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2"]
     command += ["--nolock", *words, "--config", "profile=tiny"]
     command += [f"output={output}", f"records={records}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -88,6 +85,25 @@ def test_an_option_that_a_variant_turns_off_is_named_in_the_command(tmp_path):
     assert (free.option_spectral_norm, free.channels_last) == (False, False)
 
 
+def test_a_models_own_variants_stand_for_those_of_the_profile(tmp_path):
+    path = tmp_path / "matrix.yml"
+    path.write_text(
+        "models: [ae, eae]\n"
+        "profiles:\n"
+        "  p:\n"
+        "    seeds: [0]\n"
+        "    defaults: {epochs: 5}\n"
+        "    datasets: {mnist: {}}\n"
+        "    by_model: {eae: {k: 2, variants: {w0: {entropy-weight: 0}, w1: {}}}}\n"
+    )
+    words = {cell.run: dict(cell.words) for cell in matrix.load_cells("p", path=path)}
+    assert words == {
+        "mnist-ae-seed0": {"epochs": 5},
+        "mnist-eae-w0-seed0": {"epochs": 5, "k": 2, "entropy-weight": 0},
+        "mnist-eae-w1-seed0": {"epochs": 5, "k": 2},
+    }
+
+
 def test_the_scans_of_three_models_span_the_same_factors_around_published_weights():
     name = {"eae": "entropy_weight", "vae": "beta", "wae": "mmd_weight"}
     for model, profile in {"eae": "scan", "vae": "scan-vae", "wae": "scan-wae"}.items():
@@ -111,13 +127,24 @@ def test_an_unknown_name_is_refused(wanted, message):
         matrix.load_cells(**wanted)
 
 
-def test_a_dry_run_names_the_cells_and_runs_none(tmp_path):
-    said = snakemake("--dry-run", output=tmp_path / "runs", records=tmp_path / "records")
-    assert "2 cells, 2 without a record" in said
+def test_a_dry_run_names_the_cells_and_runs_none_and_quotes_places_with_spaces(tmp_path):
+    (tmp_path / "a b").symlink_to(sys.prefix)
+    python = tmp_path / "a b" / Path(sys.executable).relative_to(sys.prefix)
+    places = {"output": tmp_path / "two runs", "records": tmp_path / "records", "python": python}
+    said = snakemake("--dry-run", "--printshellcmds", **places)
+    commands = [line.split(": ", 1)[1] for line in said.splitlines() if "export OMP_NUM" in line]
+    assert len(commands) == 2
+    for command in commands:
+        words = shlex.split(command)
+        assert words[words.index("-m") - 1] == str(python)
+        folder = Path(words[words.index("--output") + 1])
+        assert folder.parents[1] == tmp_path / "two runs"
+        assert words[words.index("-e") + 1] == str(folder / "model.safetensors")
+    assert "2 cells, 2 without a valid record\n  digits-ae-seed0: not recorded\n" in said
     assert not (tmp_path / "records").exists()
 
 
-def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path):
+def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path, monkeypatch, capsys):
     where = {"output": tmp_path / "runs", "records": tmp_path / "records"}
     snakemake(**where)
     records = load_records("models-tiny", where["records"])
@@ -126,19 +153,40 @@ def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path):
         assert record.metrics["fd_classifier_mixture"] >= 0
         assert (where["records"] / "models-tiny" / f"{record.run}.png").exists()
     cells = matrix.load_cells("tiny")
-    assert matrix.pending(cells, where["records"]) == []
-    assert "2 cells, 0 without a record" in snakemake("--dry-run", **where)
+    ae, wae = cells
 
-    # Other words, other sources of the model, or no record: such a cell is run again.
-    longer = replace(
-        cells[0], words=tuple((n, 2 if n == "epochs" else v) for n, v in cells[0].words)
-    )
-    assert matrix.pending([longer, cells[1]], where["records"]) == [longer]
-    path = where["records"] / "models-tiny" / f"{cells[1].run}.json"
-    path.write_text(path.read_text().replace(cells[1].code, "0" * 12))
-    assert matrix.pending(cells, where["records"]) == [cells[1]]
-    (where["records"] / "models-tiny" / f"{cells[0].run}.json").unlink()
-    assert "2 cells, 2 without a record" in snakemake("--dry-run", **where)
+    def reasons(cells=cells):
+        return matrix.pending(cells, where["records"])
+
+    assert reasons() == {}
+    assert matrix.main(["tiny", "--records", str(where["records"])]) == 0
+    assert capsys.readouterr().out == "2 cells, 0 without a valid record\n"
+
+    longer = replace(ae, words=tuple((n, 2 if n == "epochs" else v) for n, v in ae.words))
+    assert reasons([longer, wae]) == {longer: ["epochs is 1, asked is 2"]}
+    with monkeypatch.context() as patch:
+        patch.setattr(AE, "revision", 2)
+        assert reasons() == {ae: ["model ae has revision 2, the record was made with 1"]}
+        patch.setattr(networks, "REVISION", 2)
+        assert reasons().keys() == {ae, wae}
+    (record,) = (record for record in records if record.run == wae.run)
+    less = {part: made for part, made in record.revisions.items() if part != "codes"}
+    write_record(replace(record, revisions=less), where["records"])
+    assert reasons() == {wae: ["the record does not say its revision of codes"]}
+    (where["records"] / "models-tiny" / f"{wae.run}.json").unlink()
+    assert reasons() == {wae: ["not recorded"]}
+
+
+def test_options_that_came_later_do_not_make_a_record_stale(tmp_path):
+    (cell,) = matrix.load_cells("scan", datasets=["mnist"], seeds=[0])[3:4]
+    record = next(r for r in load_records(cell.experiment) if r.run == cell.run)
+    options = {"entropy_weight": record.parameters["options"]["entropy_weight"], "k": 1}
+    old = replace(record, parameters={**record.parameters, "options": options})
+    write_record(old, tmp_path)
+    assert matrix.pending([cell], tmp_path) == {}
+    options["k"] = 2
+    write_record(old, tmp_path)
+    assert len(matrix.pending([cell], tmp_path)[cell]) == 1
 
 
 def test_a_cell_can_be_run_by_hand_and_resumed(tmp_path, capsys):

@@ -1,8 +1,9 @@
 """Every engine finds the same neighbours, those of the full distance matrix."""
 
+import math
 import re
+import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from eae_core.neighbors import choice, knn_distances, nearest_neighbors, rounding
+from eae_core.neighbors import knn_distances, nearest_neighbors
+from eae_core.neighbors.products import product_error
+from eae_core.neighbors.search import choose_engine
 
 ENGINES = ["dense", "blocked", "kdtree", "auto"]
 
@@ -80,12 +83,12 @@ def test_k_may_reach_every_other_point():
 
 
 def test_auto_chooses_by_device_size_and_dimension():
-    def choose(device, n, d, k=1):
-        return choice.choose_engine(device, n, n, d, k)
-
-    assert choose("cpu", 100_000, 2) == "kdtree"
-    assert choose("cpu", 10_000, 64) == choose("cpu", 10_000, 16, 5) == "blocked"
-    assert {choose("cuda", n, d) for n in (100, 10_000) for d in (2, 64)} <= {"dense", "blocked"}
+    assert choose_engine("cpu", 100_000, 100_000, 2) == "kdtree"
+    assert choose_engine("cpu", 20_000, 20_000, 8) == "kdtree"  # 2.5 times the speed of products
+    assert choose_engine("cpu", 100_000, 100_000, 16) == choose_engine("cpu", 300, 300, 8)
+    assert choose_engine("cpu", 10, 1_000_000, 2) == "blocked"  # no tree for a few queries
+    sizes = [(n, d) for n in (100, 10_000) for d in (2, 64)]
+    assert {choose_engine("cuda", n, n, d) for n, d in sizes} == {"dense", "blocked"}
 
 
 def test_gradient_does_not_flow_through_the_search():
@@ -108,7 +111,7 @@ def test_gradient_does_not_flow_through_the_search():
         ({"x": torch.rand(0, 2)}, "needs other points: x has 0"),
         ({"x": torch.rand(1, 2)}, "needs other points: x has 1"),
         ({"x": torch.rand(3, 2), "y": torch.rand(0, 2)}, "x has 3, y 0"),
-        ({"x": torch.rand(5, 0)}, "at least one coordinate"),
+        ({"x": torch.rand(5, 0)}, "the same d >= 1"),
         ({"x": torch.tensor([[0.0], [torch.nan], [1.0]])}, "1 rows of x hold NaN"),
         ({"x": torch.tensor([[0.0], [torch.inf], [1.0]])}, "1 rows of x hold NaN"),
         ({"x": torch.rand(3, 1), "y": torch.tensor([[0.0], [torch.nan]])}, "1 rows of y"),
@@ -264,7 +267,7 @@ def test_shortened_products_stay_exact():
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
-        assert rounding.product_error(x.dtype, 16, x.device) > 1e-2
+        assert product_error(x.dtype, 16, x.device) > 1e-2
         assert torch.equal(nearest_neighbors(x, k=2, engine="blocked").indices, expected)
     finally:
         torch.set_float32_matmul_precision(before)
@@ -277,7 +280,7 @@ def test_the_error_bound_holds():
         norms = x.square().sum(1)
         squares = torch.addmm(norms, x, x.T, alpha=-2) + norms[:, None]
         error = (squares.double() - distance_matrix(x, x).square()).abs()
-        bound = rounding.product_error(x.dtype, 40, x.device) * (norms + norms.max())
+        bound = product_error(x.dtype, 40, x.device) * (norms + norms.max())
         assert (error <= bound[:, None]).all()
 
 
@@ -301,53 +304,135 @@ def test_memory_stays_within_the_limit(engine):
     assert torch.equal(found, nearest_neighbors(x, engine="kdtree").indices)
 
 
-def test_a_faiss_index_is_ranked_again(monkeypatch):
-    """FAISS's own order and rounding do not matter: here a stand-in that returns both spoilt."""
-
-    class Flat:
-        def __init__(self, d):
-            self.d = d
-
-        def add(self, y):
-            self.y = torch.from_numpy(y)
-
-        def search(self, x, wanted):
-            squares = torch.cdist(torch.from_numpy(x), self.y).square()
-            ranked = squares.topk(wanted, largest=False)
-            return (ranked.values * (1 + 1e-7)).numpy(), ranked.indices.flip(1).numpy()
-
-    monkeypatch.setitem(sys.modules, "faiss", SimpleNamespace(IndexFlatL2=Flat))
-    x = normal(700, 6)
-    x[600:] = x[:100] + 1e-5 * normal(100, 6, seed=1)
-    for k in (1, 3):
-        found = nearest_neighbors(x, k=k, engine="faiss")
-        assert torch.equal(found.indices, nearest_neighbors(x, k=k, engine="dense").indices)
-
-
-@pytest.mark.parametrize(("engine", "package"), [("faiss", "faiss-cpu"), ("keops", "pykeops")])
-def test_a_missing_package_is_named(monkeypatch, engine, package):
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    monkeypatch.setitem(sys.modules, "pykeops.torch", None)
-    with pytest.raises(ImportError, match=f"pip install {package}"):
-        nearest_neighbors(torch.rand(5, 2), engine=engine)
-
-
-@pytest.mark.parametrize("module", ["faiss", "pykeops"])
-def test_an_installed_package_agrees(module):
-    pytest.importorskip(module, reason=f"{module} is optional and not installed")
-    x = normal(2_000, 12)
-    for k in (1, 5):
-        found = nearest_neighbors(x, k=k, engine="faiss" if module == "faiss" else "keops")
-        assert torch.equal(found.indices, nearest_neighbors(x, k=k, engine="dense").indices)
-
-
 def test_knn_distances_in_another_set():
     x, y = normal(30, 4), normal(50, 4, seed=1)
     expected = distance_matrix(x, y).kthvalue(3, dim=1).values
     torch.testing.assert_close(knn_distances(x, y, k=3).double(), expected)
 
 
-def test_the_table_covers_what_auto_chooses_from():
-    cells = choice._table()
-    assert {cell["engine"] for cell in cells} == {"dense", "blocked", "kdtree"}
-    assert {cell["k"] for cell in cells} >= {1, 5}
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("n", "d", "k"), [(2, 1, 1), (30, 3, 4), (30, 12, 29), (1700, 9, 3)])
+def test_every_neighbour_is_the_sorted_matrix_of_distances(engine, n, d, k):
+    x = normal(n, d, dtype=torch.float64) + 1e4  # where a matrix product loses digits
+    full = distance_matrix(x, x).fill_diagonal_(torch.inf).sort(1)
+    found = nearest_neighbors(x, k=k, every=True, engine=engine)
+    torch.testing.assert_close(found.distances, full.values[:, :k], rtol=1e-12, atol=0)
+    assert torch.equal(found.indices, full.indices[:, :k])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_points_that_coincide_are_all_among_the_neighbours(engine):
+    x = torch.zeros(6, 2)
+    x[5] = 1
+    for k in (1, 3, 5):
+        distances, indices = nearest_neighbors(x, k=k, every=True, engine=engine)
+        assert distances.shape == indices.shape == (6, k)
+        assert (distances[:5, :4] == 0).all()
+        assert (distances[5] == torch.tensor(2.0).sqrt()).all()
+        assert (indices != torch.arange(6)[:, None]).all()
+        assert all(len(set(row)) == k for row in indices.tolist())
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_more_points_than_a_block_has_columns(monkeypatch, k):
+    monkeypatch.setattr("eae_core.neighbors.products.TILE", {"cpu": 1_600})
+    x, rows = normal(7_001, 6).round(decimals=2), torch.arange(6_900, 7_001)  # with ties
+    expected = nearest_neighbors(x[rows], x, k=k, exclude=rows, engine="dense")
+    found = nearest_neighbors(x[rows], x, k=k, exclude=rows, engine="blocked")
+    torch.testing.assert_close(found.distances, expected.distances, rtol=1e-6, atol=0)
+    assert (found.indices != rows).all()
+
+
+# --- squares that vanish or overflow ------------------------------------------------------------
+
+
+def exact(x: torch.Tensor, k: int) -> torch.Tensor:
+    """Distance to the k-th neighbour by differences of exact numbers of Python."""
+    rows = [[*map(float, row)] for row in x.tolist()]
+    found = []
+    for i, a in enumerate(rows):
+        others = (math.dist(a, b) for j, b in enumerate(rows) if j != i)
+        found.append(sorted(others)[k - 1])
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def heavy_tails(n: int) -> torch.Tensor:
+    """Uniform numbers to the power 100: what Gamma(0.01) has near zero, down to 1e-40."""
+    uniform = torch.rand(n, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return uniform.pow(100).float().clamp(min=1e-43).unique(dim=0)
+
+
+HOSTILE = {
+    "a pair beside points of size 1": torch.tensor([[0.0], [1.0], [2e-25], [1e-25]]),
+    "denormal numbers": torch.tensor([[0.0, 0.0], [3e-45, 0.0], [1e-44, 1e-44], [1.0, 0.5]]),
+    "the largest numbers": torch.tensor([[3e38, 1.0], [-3e38, 1e-30], [3e38, 7.0], [0.0, 2.0]]),
+    "large, small and between": torch.tensor([[3e38], [2.9e38], [1e-30], [3e-30], [1.0], [1e15]]),
+    "float64 at 1e-200": torch.tensor([[0.0], [1.0], [2e-200], [1e-200]], dtype=torch.float64),
+    "float64, both ends": torch.tensor(
+        [[1e300], [1.1e300], [1e-300], [3e-300], [5e-324], [2.0], [1e100]], dtype=torch.float64
+    ),
+    "heavy tails": heavy_tails(150),
+    "probabilities": (20 * normal(150, 3) + torch.tensor([90.0, 0, 0])).softmax(1),
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_neighbours_of_points_of_any_size(engine, name):
+    x = HOSTILE[name]
+    for k in (1, 2):
+        expected = exact(x, k)
+        found = nearest_neighbors(x, k=k, engine=engine).distances.double()
+        infinite = expected > torch.finfo(x.dtype).max
+        assert (found[infinite] == torch.inf).all()
+        # Denormal numbers have few digits.
+        few = torch.finfo(x.dtype).tiny * torch.finfo(x.dtype).eps
+        torch.testing.assert_close(found[~infinite], expected[~infinite], rtol=2e-7, atol=few)
+
+
+@pytest.mark.parametrize("far", [[[1.5e308], [-1.5e308]], [[1.7e308, 0.0], [0.0, 1.7e308]]])
+def test_points_farther_apart_than_numbers_reach_are_refused(far):
+    with pytest.raises(ValueError, match="farther apart than float64 can hold"):
+        nearest_neighbors(torch.tensor(far, dtype=torch.float64))
+
+
+# --- memory -------------------------------------------------------------------------------------
+
+RESIDENT = """
+import ctypes, sys
+import torch
+from eae_core.neighbors import nearest_neighbors
+
+def status(field):
+    line = next(line for line in open("/proc/self/status") if line.startswith(field))
+    return 1024 * int(line.split()[1])
+
+engine, n, d, k, limit = sys.argv[1], *map(int, sys.argv[2:])
+nearest_neighbors(torch.randn(2000, d), k=k, engine=engine, memory_limit=limit)  # load libraries
+x = torch.randn(n, d)
+ctypes.CDLL("libc.so.6").malloc_trim(0)
+open("/proc/self/clear_refs", "w").write("5")  # forget the peak
+before = status("VmRSS")
+result = nearest_neighbors(x, k=k, engine=engine, memory_limit=limit)
+print(status("VmHWM") - before - n * 12)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the peak of a process")
+@pytest.mark.parametrize("engine", ["dense", "blocked", "kdtree"])
+@pytest.mark.parametrize(("n", "d", "k", "limit"), [(20_000, 8, 1, 2**24), (15_000, 4, 3, 2**23)])
+def test_resident_memory_stays_within_the_limit(engine, n, d, k, limit):
+    words = [sys.executable, "-c", RESIDENT, engine, *map(str, (n, d, k, limit))]
+    run = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 1.5 * limit
+
+
+def test_products_give_way_to_subtraction_and_auto_to_both_where_memory_is_short():
+    x = normal(3_000, 3)
+    expected = nearest_neighbors(x, engine="kdtree").indices
+    for engine in ("blocked", "auto"):
+        found = nearest_neighbors(x, engine=engine, memory_limit=2**15)
+        assert torch.equal(found.indices, expected)
+    with pytest.raises(ValueError, match=r"needs \d+ bytes"):
+        nearest_neighbors(x, engine="kdtree", memory_limit=2**15)

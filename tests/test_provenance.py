@@ -1,46 +1,63 @@
-"""Hashes of sources: what changes them and what does not."""
+"""Which code made a result: what changes the hash, and what is found out about the checkout."""
+
+import subprocess
 
 import pytest
 
 from eae_core import provenance
-from eae_core.provenance import code_hash
+from eae_core.provenance import Provenance, code_hash, git_commit
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A package of three modules: b is built on base, c on nothing."""
-    folder = tmp_path / "eae_core"
-    folder.mkdir()
-    for name, text in {
-        "__init__.py": "",
-        "base.py": '"""Base."""\nx = 1\n',
-        "b.py": '"""B."""\nfrom eae_core.base import x\n\n\ndef f():\n    "One."\n    return x\n',
-        "c.py": "import math\ny = math.pi\n",
-    }.items():
-        (folder / name).write_text(text)
-    monkeypatch.setattr(provenance, "__file__", str(folder / "provenance.py"))
+def package(tmp_path):
+    folder = tmp_path / "package"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.py").write_bytes(b"x = 1\n")
+    (folder / "sub" / "scores.csv").write_bytes(b"1,2\n")
     return folder
 
 
-def hashes():
-    return [code_hash(f"eae_core.{name}") for name in ("base", "b", "c")]
+def test_line_ends_and_compiled_files_do_not_count(package):
+    before = code_hash(package)
+    (package / "a.py").write_bytes(b"x = 1\r\n")
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "a.pyc").write_bytes(b"\0")
+    assert code_hash(package) == before
 
 
-def test_a_change_reaches_the_modules_built_on_it_and_no_others(package):
-    before = hashes()
-    (package / "base.py").write_text('"""Base."""\nx = 2\n')
-    changed = [a != b for a, b in zip(before, hashes(), strict=True)]
-    assert changed == [True, True, False]
+@pytest.mark.parametrize("name", ["a.py", "sub/scores.csv", "new.txt"])
+def test_every_file_counts_also_data(package, name):
+    before = code_hash(package)
+    (package / name).write_text("3\n")
+    assert code_hash(package) != before
 
 
-def test_words_do_not_count_for_a_module_and_do_for_the_package(package):
-    before, whole = hashes(), code_hash()
-    text = '"Other."\n# why\nfrom eae_core.base import x\ndef f():\n    "Two."\n    return x\n'
-    (package / "b.py").write_text(text)
-    assert hashes() == before
-    assert code_hash() != whole
+def test_names_and_further_packages_count(package):
+    hashes = {code_hash(package), code_hash(package, package / "sub")}
+    (package / "a.py").rename(package / "b.py")
+    hashes.add(code_hash(package))
+    assert len(hashes) == 3
 
 
-def test_an_unknown_module_is_refused(package):
-    with pytest.raises(ModuleNotFoundError, match=r"eae_core\.d"):
-        code_hash("eae_core.d")
+def test_the_commit_says_whether_files_were_changed(package, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    assert git_commit() == ""  # no checkout
+
+    def git(*words):
+        named = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", package.parent, *named, *words], check=True)
+
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        git(*words)
+    clean = git_commit()
+    assert len(clean) == 12
+    (package / "a.py").write_text("x = 2\n")
+    assert git_commit() == f"{clean}-dirty"
+
+
+def test_it_is_taken_once_and_stays(package, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", package)
+    start = Provenance.now()
+    (package / "a.py").write_text("edited while the run goes on\n")
+    assert start.code_hash != code_hash()
+    assert {"python", "torch", "numpy"} <= start.versions.keys()

@@ -64,7 +64,10 @@ def test_a_recorded_run_is_skipped_and_one_of_other_size_refused(script, words, 
     assert script.main(words) == 0
     assert "1 runs, 1 of them recorded already" in capsys.readouterr().out
     assert script.main([*words, "--samples", "160"]) == 1
-    assert f"{NAME} is recorded with samples = 150, asked is 160" in capsys.readouterr().err
+    assert (
+        f"{NAME} has a record that does not hold: samples is 150, asked is 160"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_stopped_run_is_not_recorded(script, words, tmp_path, monkeypatch, capsys):

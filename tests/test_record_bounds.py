@@ -71,4 +71,4 @@ def test_other_sizes_under_the_same_name_are_refused(script, words, capsys):
     only = ["--scales", "0.01", "--starts", "metric"]
     assert script.main([*words, *only]) == 0
     assert script.main([*words, *only, "--steps", "3"]) == 1
-    assert "is recorded with steps = 2, asked is 3" in capsys.readouterr().err
+    assert "steps is 2, asked is 3" in capsys.readouterr().err

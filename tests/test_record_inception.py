@@ -96,4 +96,4 @@ def test_runs_are_picked_by_patterns_of_their_names(script, words, capsys):
 def test_other_numbers_of_images_under_the_same_name_are_refused(script, words, capsys):
     assert script.main(words) == 0
     assert script.main([*words, "--samples", "13"]) == 1
-    assert "is recorded with samples = 12, asked is 13" in capsys.readouterr().err
+    assert "samples is 12, asked is 13" in capsys.readouterr().err

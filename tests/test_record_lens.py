@@ -71,4 +71,4 @@ def test_models_that_were_not_asked_for_are_left_alone(script, words, capsys):
 def test_other_samples_under_the_same_name_are_refused(script, words, capsys):
     assert script.main(words) == 0
     assert script.main([*words, "--samples", "6"]) == 1
-    assert "is recorded with samples = 5, asked is 6" in capsys.readouterr().err
+    assert "samples is 5, asked is 6" in capsys.readouterr().err

@@ -6,22 +6,44 @@ import pytest
 
 from eae_book.records import write_record
 from eae_core.data import data_root, load_images
+from eae_core.entropy import knn
 from eae_core.records import new_record
 
+EXPERIMENT = "ground-truth"
 
-def test_a_run_is_recorded_only_with_the_same_parameters(script, tmp_path):
+
+def test_a_run_is_recorded_only_with_the_same_parameters_and_revisions(
+    script, tmp_path, monkeypatch
+):
     def asked(**parameters):
-        return script.is_recorded("demo", "a", parameters, tmp_path, remedy="do that")
+        return script.is_recorded(EXPERIMENT, "a", parameters, tmp_path, remedy="do that")
+
+    def write(run, **rest):
+        made = {"parameters": {"k": 1, "more": 2}, "metrics": {}, **rest}
+        write_record(script.new_record(EXPERIMENT, run, **made), tmp_path)
 
     assert not asked(k=1)
-    write_record(new_record("demo", "b", parameters={"k": 1}, metrics={}), tmp_path)
+    write("b")
     assert not asked(k=1)
-    write_record(new_record("demo", "a", parameters={"k": 1, "more": 2}, metrics={}), tmp_path)
+    write("a")
     assert asked(k=1)
-    with pytest.raises(ValueError, match="a is recorded with k = 1, asked is 2: do that"):
+    with pytest.raises(ValueError, match=r"a has a record that does not hold: k is 1, .*; do that"):
         asked(k=2)
-    with pytest.raises(ValueError, match="with new = None, asked is 3"):
+    with pytest.raises(ValueError, match="new is not known, asked is 3"):
         asked(k=1, new=3)
+    monkeypatch.setattr(knn, "REVISION", 2)
+    with pytest.raises(ValueError, match="knn entropy has revision 2, the record was made with 1"):
+        asked(k=1)
+    record = new_record(EXPERIMENT, "a", parameters={"k": 1}, metrics={})
+    write_record(record, tmp_path)
+    with pytest.raises(ValueError, match="does not say its revision of knn entropy"):
+        asked(k=1)
+
+
+def test_a_record_is_of_the_code_as_the_script_started(script, tmp_path):
+    record = script.new_record(EXPERIMENT, "a", parameters={}, metrics={})
+    assert record.code_hash == script.STARTED.code_hash
+    assert record.revisions.keys() >= {"knn entropy", "weighted entropy"}
 
 
 @pytest.mark.parametrize("error", [ValueError, OSError, RuntimeError])

@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+import eae_book
 from eae_book.records import (
     caption,
     experiments,
     load_records,
-    recorded,
     results_root,
     write_record,
 )
-from eae_core import provenance, records
 from eae_core.records import RecordError, new_record, read_record, record_text
 
 
@@ -35,6 +34,11 @@ def a_record(**changes):
         "notes": "epochs/10 of the paper's",
     }
     return new_record("eae-digits", "d16", **{**values, **changes})
+
+
+def made(path):
+    """What two records of one run differ in."""
+    return {name: getattr(read_record(path), name) for name in ("created", "code_hash")}
 
 
 def edited(tmp_path, change):
@@ -146,11 +150,16 @@ def test_an_unknown_field_is_named_with_its_file(tmp_path):
         read_record(path)
 
 
-@pytest.mark.parametrize("value", [{"schema": 2}, {"schema": None}])
+@pytest.mark.parametrize("value", [{"schema": 3}, {"schema": None}])
 def test_another_schema_version_is_refused(tmp_path, value):
     path = edited(tmp_path, lambda content: content.update(value))
-    with pytest.raises(RecordError, match=r"d16\.json: field schema must be 1"):
+    with pytest.raises(RecordError, match=r"d16\.json: field schema must be 1 or 2"):
         read_record(path)
+
+
+def test_a_record_from_before_revisions_has_none(tmp_path):
+    path = edited(tmp_path, lambda c: (c.update(schema=1), c.pop("revisions"), c.pop("commit")))
+    assert read_record(path) == replace(a_record(), revisions={}, commit="", **made(path))
 
 
 @pytest.mark.parametrize(
@@ -174,14 +183,14 @@ def test_a_file_that_is_no_record_is_named(tmp_path, text):
     path = write_record(a_record(), tmp_path)
     path.write_text(text)
     with pytest.raises(RecordError, match=r"d16\.json"):
-        read_record(path)
+        load_records("eae-digits", tmp_path)
 
 
 def test_a_renamed_file_is_noticed(tmp_path):
     path = write_record(a_record(), tmp_path)
     path.rename(path.with_name("d32.json"))
-    with pytest.warns(UserWarning, match=r"d32\.json is eae-digits/d16 inside: rename it"):
-        assert recorded("eae-digits", tmp_path) == {}
+    with pytest.raises(RecordError, match=r"d32\.json is named eae-digits/d16 inside"):
+        load_records("eae-digits", tmp_path)
 
 
 def test_records_are_sorted_and_experiments_listed(tmp_path):
@@ -201,22 +210,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         write_record(a_record(), tmp_path / "results")
 
 
-def test_results_lie_in_the_checkout(tmp_path, monkeypatch):
-    assert results_root() == Path(records.__file__).parents[1] / "data" / "results"
-    monkeypatch.setattr(records, "__file__", str(tmp_path / "eae_core" / "records.py"))
-    assert results_root() == Path("data/results")
-
-
-def test_the_code_hash_follows_contents_and_names_not_line_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "provenance.py"))
-    (tmp_path / "a.py").write_bytes(b"x = 1\n")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "b.py").write_bytes(b"y = 1\n")
-    first = provenance.code_hash()
-    (tmp_path / "a.py").write_bytes(b"x = 1\r\n")
-    (tmp_path / "notes.txt").write_text("no source")
-    assert provenance.code_hash() == first
-    (tmp_path / "sub" / "b.py").write_bytes(b"y = 2\n")
-    second = provenance.code_hash()
-    (tmp_path / "sub" / "b.py").rename(tmp_path / "sub" / "c.py")
-    assert len({first, second, provenance.code_hash()}) == 3
+def test_results_lie_in_the_checkout():
+    assert results_root() == Path(eae_book.__file__).parents[1] / "data" / "results"

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from parts import parts_of
+
 from eae_book.gans.generators import GENERATORS
 from eae_book.gans.lee_vae import LeeVAE
 from eae_book.gans.unpadded import unpadded_images
@@ -67,14 +69,6 @@ class Cell:
         names = ("dataset", "model", "upto", "seed")
         return {**{name: getattr(self, name) for name in names}, **asdict(self.sizes)}
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What decides the numbers, see :mod:`eae_core.revisions`."""
-        loop = "training" if self.model == "lee_vae" else "adversarial training"
-        data = ("unpadded images", f"data {self.dataset}")
-        measured = ("decoder entropy", "metric frechet", "features classifier")
-        return (f"generator {self.model}", "generator networks", loop, *data, *measured)
-
     @cached_property
     def images(self) -> ImageSet:
         """What the model is trained on: the first images of the classes."""
@@ -92,11 +86,12 @@ class Cell:
         return max(1, round(self.sizes.seen / len(self.images)))
 
     def state(self, records: Path | None) -> str:
-        """Whether there is a record: "recorded", "outdated" (of other sources or sizes), "new"."""
+        """What is there: "recorded", "outdated" (of other revisions or sizes) or "new"."""
         found = recorded(self.experiment, records)
         if self.run not in found:
             return "new"
-        return "outdated" if stale(found[self.run], self.parameters) else "recorded"
+        parts = parts_of(self.experiment, self.parameters)
+        return "outdated" if stale(found[self.run], self.parameters, parts) else "recorded"
 
 
 def planned(arguments: argparse.Namespace) -> list[Cell]:

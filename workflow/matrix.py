@@ -1,10 +1,15 @@
-"""What there is to run: the cells of workflow/matrix.yml, and which of them have a record."""
+"""What there is to run: the cells of workflow/matrix.yml, and which of them have no valid record.
+
+Example:
+    python workflow/matrix.py cpu    # lists the cells of a profile that are to be run, and why
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -12,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+from parts import parts_of
+from recording import add_places, run_script, script_parser
 
 from eae_book.records import recorded, stale, with_defaults
+from eae_book.runner.strict_yaml import read_yaml
 from eae_core.cli.model_options import chosen_options
 from eae_core.cli.parser import build_parser
 from eae_core.cli.train import decisive
@@ -72,7 +79,7 @@ class Cell:
 
     @cached_property
     def asked(self) -> dict[str, Any]:
-        """What a record of this cell must say: every word of train, said or not, and all options."""
+        """What a record of this cell must say: each word of train, said or not, and all options."""
         arguments = build_parser().parse_args(self.command(""))
         return decisive(arguments, asdict(chosen_options(arguments)))
 
@@ -82,7 +89,8 @@ class Cell:
             return ["not recorded"]
         usual = build_parser().parse_args(["train"])
         defaults = decisive(usual, asdict(MODELS[self.model][1]()))
-        return stale(with_defaults(records[self.run], defaults), self.asked)
+        found = with_defaults(records[self.run], defaults)
+        return stale(found, self.asked, parts_of(self.experiment, found.parameters))
 
 
 def load_cells(
@@ -105,7 +113,7 @@ def load_cells(
     Raises:
         ValueError: a profile, data set, model or key that is not there (the nearest is named).
     """
-    matrix = yaml.safe_load(path.read_text(encoding="utf-8"))
+    matrix = read_yaml(path)
     plan = matrix["profiles"][_known("profile", profile, matrix["profiles"])]
     for key in plan:
         _known(f"key of profile {profile}", key, KEYS)
@@ -116,7 +124,7 @@ def load_cells(
         for seed in seeds or plan["seeds"]
         for dataset in (_known("data set", name, plan["datasets"]) for name in chosen_datasets)
         for model in (_known("model", name, MODELS) for name in chosen_models)
-        for variant in plan.get("variants", {"": {}})
+        for variant in _variants(plan, model)
     ]
 
 
@@ -127,12 +135,20 @@ def pending(cells: Sequence[Cell], root: str | Path | None = None) -> dict[Cell,
     return {cell: reasons for cell, reasons in found.items() if reasons}
 
 
+def _variants(plan: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+    """A model's own variants, or those of all models."""
+    own: Mapping[str, Any] = plan.get("by_model", {}).get(model, {})
+    variants: Mapping[str, Any] = own.get("variants", plan.get("variants", {"": {}}))
+    return variants
+
+
 def _words(
     plan: Mapping[str, Any], dataset: str, variant: str, model: str
 ) -> tuple[tuple[str, Any], ...]:
     words: dict[str, Any] = {}
-    special = plan.get("by_model", {}).get(model, {})
-    more = plan.get("variants", {}).get(variant, {})
+    special = dict(plan.get("by_model", {}).get(model, {}))
+    special.pop("variants", None)
+    more = _variants(plan, model)[variant]
     for layer in (plan.get("defaults", {}), plan["datasets"][dataset], more, special):
         for name, value in layer.items():
             factor = re.fullmatch(r"x(\d+(\.\d+)?)", value) if isinstance(value, str) else None
@@ -150,3 +166,28 @@ def _known(kind: str, name: str, known: Mapping[str, Any] | set[str]) -> str:
     if name not in known:
         raise ValueError(f"no {kind} {name!r}; {nearest(str(name), sorted(known))}")
     return name
+
+
+def listed(cells: Sequence[Cell], waiting: Mapping[Cell, Sequence[str]]) -> str:
+    """How many cells wait for a record, which, and why."""
+    lines = [f"{len(cells)} cells, {len(waiting)} without a valid record"]
+    return "\n".join(lines + [f"  {cell.run}: {'; '.join(why)}" for cell, why in waiting.items()])
+
+
+def main(words: list[str] | None = None) -> int:
+    """Say which cells of a profile have no valid record; the status of the script."""
+    parser = script_parser("matrix", __doc__)
+    parser.add_argument("profile", help="of workflow/matrix.yml")
+    add_places(parser)
+    arguments = parser.parse_args(words)
+
+    def work() -> int:
+        cells = load_cells(arguments.profile)
+        print(listed(cells, pending(cells, arguments.records)))
+        return 0
+
+    return run_script("matrix", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

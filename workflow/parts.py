@@ -23,6 +23,8 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (*_training(parameters), *SCORING, *features)
     if experiment == "decoder-lens":
         return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
+    if experiment == "long-trial":
+        return _training(parameters)
     if experiment.startswith("models-"):
         return (*_training(parameters), *SCORING, *features)
     if experiment in ("eae-mnist", "eae-celeba"):
@@ -38,8 +40,16 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         measured = ("knn entropy", "codes", "gaussianity", "metric frechet", "features classifier")
         data = f"data {parameters['dataset']}"
         return (f"model {parameters['model']}", "dense networks", "training", data, *measured)
+    if experiment == "explorer":
+        models = ("model ae", "model eae", "model vae")
+        measured = ("codes", "metric frechet", "features classifier")
+        return (*models, "training", f"data {parameters['dataset']}", *measured)
+    if experiment == "preference":
+        return ("preference", "regularizers", "knn entropy")
+    if experiment == "settled-points":
+        return ("settled points", "regularizers", "knn entropy", "gaussianity")
     if experiment == "ground-truth":
-        return ("knn entropy",)
+        return ("knn entropy", "corrected entropy", "weighted entropy")
     raise ValueError(f"workflow/parts.py does not know what decides records of {experiment!r}")
 
 

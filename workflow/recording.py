@@ -15,6 +15,7 @@ from parts import parts_of
 from eae_book.records import recorded, stale
 from eae_core import records
 from eae_core.data import ImageSet, data_root
+from eae_core.errors import CommandError
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
 from eae_core.provenance import Provenance
 from eae_core.revisions import revisions_of
@@ -69,12 +70,12 @@ def is_recorded(
     """Whether a run has a record.
 
     Raises:
-        ValueError: a record under its name has other parameters; the message ends in the remedy.
+        ValueError: a record under its name does not hold; says why, and ends in the remedy.
     """
     records = recorded(experiment, root)
     if run not in records:
         return False
-    if reasons := stale(records[run], parameters):
+    if reasons := stale(records[run], parameters, parts_of(experiment, parameters)):
         raise ValueError(f"{run} has a record that does not hold: {reasons[0]}; {remedy}")
     return True
 
@@ -93,7 +94,9 @@ def run_script(name: str, work: Callable[[], int]) -> int:
     """Do the work of a script; what is impossible becomes one line and the status 1."""
     try:
         return work()
-    except (ValueError, OSError, RuntimeError) as error:
+    except KeyboardInterrupt:
+        return stopped()
+    except (ValueError, OSError, RuntimeError, CommandError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
 

@@ -155,14 +155,10 @@ def _found_or_run(
 
 def plan_key(project: Project, planned: Plan) -> str:
     """The hash under which the result of a plan can be found again."""
+    from eae_book.records import input_files
     from eae_book.runner.fingerprint import run_key
 
-    files = [
-        path
-        for experiment in planned.chapter.inputs
-        for path in (project.results / experiment).glob("*")
-        if path.is_file()
-    ]
+    files = [path for name in planned.chapter.inputs for path in input_files(name, project.results)]
     return run_key(
         planned.notebook,
         profile=planned.profile,

@@ -14,8 +14,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eae_book.records import recorded
+from eae_book.records import input_files, recorded
 from eae_book.runner.manifest import Chapter, Manifest
+from eae_core.records import read_record
 
 PAGE = "page"
 
@@ -42,7 +43,7 @@ def code_digest(notebook: Any) -> str:
 
 
 def _statements(source: str) -> str:
-    r"""The statements of a cell but its imports, one layout for all; a cell that is no Python as is.
+    r"""The statements of a cell but its imports, in one layout; a cell that is no Python as it is.
 
     Example:
         >>> _statements("import x\nf( 1,2 )  # why")
@@ -56,15 +57,16 @@ def _statements(source: str) -> str:
     return "".join(f"{ast.unparse(each)}\n" for each in kept)
 
 
-def shown_records(results: Path, experiments: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """How many records each experiment has today, and a digest of their numbers."""
+def shown_records(results: Path, inputs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """How many records there are of each input today, and a digest of their numbers."""
     found: dict[str, dict[str, Any]] = {}
-    for experiment in experiments:
-        records = recorded(experiment, results)
-        numbers = {run: [record.metrics, record.curves] for run, record in records.items()}
+    for name in inputs:
+        paths = [path for path in input_files(name, results) if path.suffix == ".json"]
+        records = map(read_record, paths)
+        numbers = {record.run: [record.metrics, record.curves] for record in records}
         text = json.dumps(numbers, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        found[experiment] = {"records": len(records), "digest": digest}
+        found[name] = {"records": len(paths), "digest": digest}
     return found
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from eae_book.studies.ball_mass import Array, log_mass_over_flat_mass
-from eae_book.studies.ranked import ranked_neighbors
 from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import check_sample
-from eae_core.neighbors.scale import largest_coordinate, safe_factor
+from eae_core.neighbors import nearest_neighbors
+
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 BLOCK = 2**22  # coordinates of neighbours held at a time
 FLATTEST = 1e-12  # smallest eigenvalue of a covariance, as a share of the largest
@@ -78,12 +78,13 @@ def kpn_entropy(z: Tensor, k: int = 1, p: int | None = None, *, shrinkage: float
     z = check_sample(z)
     n, d = z.shape
     points = z.detach().cpu().double()
-    factor = safe_factor(largest_coordinate(points), torch.float64)  # variances are squares
+    # Variances are squares: near 1 they keep their digits. A power of two changes none.
+    factor = 2.0 ** -max(-1000, min(1000, math.frexp(float(points.abs().max()))[1]))
     points = points * factor
     # Refuses a k out of range, and duplicates.
     flat = float(knn_entropy(points, k)) - d * math.log(factor)
     p = _checked_fit(n, d, k, p, shrinkage)
-    distances, indices = ranked_neighbors(points, k if p == n - 1 else p)
+    distances, indices = nearest_neighbors(points, k=k if p == n - 1 else p, every=True)
     radii, x = distances[:, k - 1].numpy(), points.numpy()
     rows = max(1, BLOCK // (p * d)) if p < n - 1 else n
     corrections = []

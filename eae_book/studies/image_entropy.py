@@ -24,9 +24,9 @@ from eae_book.studies.posterior_bounds import LOG_TWO_PI, check_scale
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.jacobian import jacobian_singular_values
-from eae_core.models.using import evaluation_mode
 from eae_core.evaluation.densities import Density
 from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.using import evaluation_mode
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 

@@ -7,9 +7,11 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
-from eae_book.studies.ranked import ranked_neighbors
 from eae_core.entropy.knn import unit_ball_log_volume
 from eae_core.entropy.samples import DuplicatePointsError, check_sample
+from eae_core.neighbors import nearest_neighbors
+
+REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 LARGEST_WEIGHT = 1e7  # beyond, rounding in the weights alone would cost digits of the entropy
 
@@ -140,7 +142,8 @@ def weighted_knn_entropy(z: Tensor, k_max: int) -> Tensor:
     if isinstance(k_max, (int, np.integer)) and k_max >= n:
         raise ValueError(f"k_max must lie in 1..n-1 = {n - 1} for n = {n} points, got {k_max}")
     weights = neighbor_weights(d, k_max)
-    log_rho = ranked_neighbors(z, k_max)[0].log()  # n x k_max
+    points = z.detach().cpu().double()
+    log_rho = nearest_neighbors(points, k=k_max, every=True).distances.log()  # n x k_max
     used = weights.nonzero()[:, 0]
     if coincide := int((log_rho[:, used[0]] == -torch.inf).sum()):
         raise DuplicatePointsError(

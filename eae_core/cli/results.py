@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SAMPLES = "samples"  # with a suffix
 CODES_MOST = 100_000  # images whose codes are kept
+OF_SCORES = ("samples", "judges", "score_at")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def finish(arguments: argparse.Namespace, plan: Plan, history: History, folder: 
 
     left = [RECORD, CHECKPOINT, _write_codes(plan, folder), _write_samples(plan, folder)]
     squared_error, scores = _judge(arguments, plan)
-    record = _record(arguments, plan, history, squared_error, scores)
+    record = _record(arguments, plan, history, squared_error, scores, folder)
     if arguments.score:
         left.append(write_pictures(plan.model, plan.images, plan.judged, folder).name)
     _write_results(arguments, record, folder)
@@ -83,21 +84,22 @@ def _write_samples(plan: Plan, folder: Path) -> str:
 def _judge(arguments: argparse.Namespace, plan: Plan) -> tuple[float, Scores | None]:
     """Squared error of images that the model was not trained on, and its scores if asked for."""
     from eae_core.evaluation import score_model
-    from eae_core.hardware import resolve_device
+    from eae_core.hardware import freed_memory_kept, resolve_device
     from eae_core.models.using import evaluation_mode, reconstruction_error
 
     if not arguments.score:
         with evaluation_mode(plan.model) as device:
             return reconstruction_error(plan.model, plan.judged.to(device)), None
     device = resolve_device(arguments.device)
-    scores = score_model(
-        plan.model.to(device),
-        plan.images.to(device),
-        plan.judged.to(device),
-        extractors=plan.networks,
-        samples=arguments.samples,
-        progress=not arguments.no_progress,
-    )
+    with freed_memory_kept():
+        scores = score_model(
+            plan.model.to(device),
+            plan.images.to(device),
+            plan.judged.to(device),
+            extractors=plan.networks,
+            samples=arguments.samples,
+            progress=not arguments.no_progress,
+        )
     return scores.values["reconstruction_error"], scores
 
 
@@ -107,8 +109,10 @@ def _record(
     history: History,
     error: float,
     scores: Scores | None,
+    folder: Path,
 ) -> Record:
     """What was run, on what, and what came out."""
+    from eae_core.cli.convergence import convergence_curves
     from eae_core.data import DATASETS
     from eae_core.records import new_record
     from eae_core.revisions import SCORING, parts_of_features, parts_of_training, revisions_of
@@ -117,7 +121,7 @@ def _record(
     own = arguments.dataset not in DATASETS
     parameters = {**plan.parameters, "dataset": name, "images": len(images)}
     if scores is None:
-        parameters = {k: v for k, v in parameters.items() if k not in ("samples", "judges")}
+        parameters = {k: v for k, v in parameters.items() if k not in OF_SCORES}
     parts = parts_of_training(model.name, "" if own else name, table=len(model.image_shape) == 1)
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
     notes += [printable(note) for note in plan.data.notes]
@@ -127,6 +131,8 @@ def _record(
         notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
         parts += (*SCORING, *parts_of_features(scores.extractors))
     curves = {term: history.curve(term) for term in history.terms}
+    if scores is not None:
+        curves |= convergence_curves(arguments, scores.values, folder)
     split = arguments.judge_on.replace("-", "_")
     experiment, run = (arguments.file_as or "train/").split("/")
     return new_record(

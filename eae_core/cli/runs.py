@@ -57,7 +57,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
 def _cell(key: str, value: Any) -> str:
     """One field of the table, in words."""
     if isinstance(value, str) or value is None:
-        return value or "-"
+        return printable(value or "-")
     return spell_seconds(value) if key == "seconds" else spell_bytes(value)
 
 

@@ -42,6 +42,14 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
         "choosing options without a look at the test images",
     )
     add(
+        "--score-at",
+        nargs="+",
+        type=float,
+        metavar="SHARE",
+        help="also after these shares of the epochs: error and Frechet distances, by the first of "
+        "--judges, as curves of the record",
+    )
+    add(
         "--file-as",
         metavar="EXPERIMENT/RUN",
         help="also put the record and the sheet into a folder of records, by these names",
@@ -70,6 +78,11 @@ def check_score_words(arguments: argparse.Namespace) -> None:
         )
     if arguments.samples < 5:
         raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
+    shares = arguments.score_at or []
+    if shares and not arguments.score:
+        raise UsageError("--score-at goes with --score")
+    if odd := [share for share in shares if not 0 < share < 1]:
+        raise UsageError(f"--score-at takes shares above 0 and below 1, got {odd[0]:g}")
     if arguments.judge_on == HELD_OUT and arguments.limit is None:
         raise UsageError("--judge-on held-out needs --limit: the images after it are held out")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors, codes.npy and samples.png in a folder."""
+    from eae_core.cli.convergence import score_between
     from eae_core.cli.results import finish
     from eae_core.cli.scoring import check_score_words
     from eae_core.training import CheckpointError, TrainingDiverged, fit
@@ -42,6 +43,7 @@ def train(arguments: argparse.Namespace) -> int:
             checkpoint=path,
             resume=arguments.resume,
             logger=logger,
+            after_epoch=score_between(arguments, plan, folder),
         )
     except ValueError as error:  # sizes that do not fit together, found before the first step
         if arguments.output is None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from scipy.special import digamma
 from torch import Tensor
 
-from eae_core.entropy.knn import unit_ball_log_volume
+from eae_core.entropy.knn import digamma, unit_ball_log_volume
 from eae_core.entropy.samples import (
     Reduction,
     Zero,
@@ -14,7 +13,7 @@ from eae_core.entropy.samples import (
     log_distances,
     no_autocast,
 )
-from eae_core.neighbors import Engine, neighbor_indices
+from eae_core.neighbors import Engine, nearest_neighbors
 
 # After "3 of 20 ".
 SHARED = (
@@ -83,9 +82,9 @@ def knn_cross_entropy(
     check_options(k, reduction=reduction, zero=zero, floor=floor)
     x, y = check_pair(x, y, k, needed=1)
     with no_autocast(x.device):
-        index = neighbor_indices(x, y, k=k, engine=engine, memory_limit=memory_limit)
+        index = nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).indices
         log_nu = log_distances(x, y, index, floor, SHARED.format(k=k))  # (n,)
-        offset = unit_ball_log_volume(x.shape[1]) + float(digamma(len(y) + 1) - digamma(k))
+        offset = unit_ball_log_volume(x.shape[1]) + digamma(len(y) + 1) - digamma(k)
         local = x.shape[1] * log_nu + offset
         return (local.mean() if reduction == "mean" else local).to(x.dtype)
 
@@ -152,10 +151,10 @@ def knn_kl_divergence(
     x, y = check_pair(x, y, k, needed=2)
     n, d = x.shape
     with no_autocast(x.device):
-        other = neighbor_indices(x, y, k=k, engine=engine, memory_limit=memory_limit)
-        own = neighbor_indices(x, k=k, engine=engine, memory_limit=memory_limit)
+        other = nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).indices
+        own = nearest_neighbors(x, k=k, engine=engine, memory_limit=memory_limit).indices
         log_nu = log_distances(x, y, other, floor, SHARED.format(k=k))  # (n,)
         log_rho = log_distances(x, x, own, floor, REPEATED.format(k=k))  # (n,)
         # In float64 to the end: the two entropies may be large and their difference small.
-        local = d * (log_nu - log_rho) + float(digamma(len(y) + 1) - digamma(n))
+        local = d * (log_nu - log_rho) + (digamma(len(y) + 1) - digamma(n))
         return (local.mean() if reduction == "mean" else local).to(x.dtype)

@@ -8,7 +8,8 @@ known to many digits at any n.
 from __future__ import annotations
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from eae_core.entropy.knn import unit_ball_log_volume
 
@@ -45,7 +46,7 @@ def expected_gaussian_estimate(dimension: int, n: int, k: int = 1) -> float:
     d, log_volume = dimension, unit_ball_log_volume(dimension)
     squared_norm, norm_weight = _squared_norms(d)
     mass, mass_weight = _ball_masses(n, k)
-    squared_rho = stats.ncx2.ppf(mass, d, squared_norm[:, None])  # norms x masses
+    squared_rho = scipy.stats.ncx2.ppf(mass, d, squared_norm[:, None])  # norms x masses
     mean_log_rho = norm_weight @ (0.5 * np.log(squared_rho)) @ mass_weight
     return float(d * mean_log_rho + log_volume + special.digamma(n) - special.digamma(k))
 
@@ -92,9 +93,11 @@ def _squared_norms(d: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes and weights for |z|^2 ~ chi^2_d, as a function of a standard normal score."""
     # In few dimensions |z|^2 comes close to 0, and the finer grid keeps the error below 1e-8.
     score = np.linspace(-9.0, 9.0, 61 if d < 8 else 25)
-    lower = stats.chi2.ppf(stats.norm.cdf(score), d)
-    upper = stats.chi2.isf(stats.norm.sf(score), d)  # the tails need their own function each
-    weight = stats.norm.pdf(score)
+    lower = scipy.stats.chi2.ppf(scipy.stats.norm.cdf(score), d)
+    upper = scipy.stats.chi2.isf(
+        scipy.stats.norm.sf(score), d
+    )  # the tails need their own function each
+    weight = scipy.stats.norm.pdf(score)
     return np.where(score < 0, lower, upper), weight / weight.sum()
 
 

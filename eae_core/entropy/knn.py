@@ -7,10 +7,9 @@ from typing import Literal
 
 import torch
 import torch.distributed as dist
-from scipy.special import digamma
 from torch import Tensor
 
-from eae_core.distributed import gather_rows
+from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import (
     DuplicatePointsError,
     Reduction,
@@ -20,7 +19,7 @@ from eae_core.entropy.samples import (
     log_distances,
     no_autocast,
 )
-from eae_core.neighbors import Engine, neighbor_indices
+from eae_core.neighbors import Engine, nearest_neighbors
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -43,6 +42,21 @@ REPEATED = (
     "duplicates (torch.unique(z, dim=0)), use a larger k, or pass "
     'zero="floor" with the smallest distance that means anything in your data, e.g. floor=1e-6.'
 )
+
+
+def digamma(n: int) -> float:
+    """psi(n) of a whole number to 2e-15, from numbers alone: torch.compile can see through it.
+
+    Example:
+        >>> abs(digamma(1) + EULER_GAMMA) < 2e-15
+        True
+    """
+    below = 0.0
+    while n < 16:  # psi(n + 1) = psi(n) + 1/n, up to where the asymptotic series is exact
+        below, n = below + 1 / n, n + 1
+    x = 1 / n**2
+    tail = x * (1 / 12 - x * (1 / 120 - x * (1 / 252 - x * (1 / 240 - x / 132))))
+    return math.log(n) - 0.5 / n - tail - below
 
 
 def unit_ball_log_volume(d: int) -> float:
@@ -77,7 +91,7 @@ def knn_entropy(
     correction: Correction = "digamma",
     engine: Engine = "auto",
     memory_limit: int | None = None,
-    group: dist.ProcessGroup | None = None,
+    group: Group = None,
     validate: bool = True,
 ) -> Tensor:
     r"""Kozachenko-Leonenko estimate of the differential entropy of a sample, in nats.
@@ -131,6 +145,7 @@ def knn_entropy(
         tensor(2.4242)
     """
     check_options(k, reduction=reduction, zero=zero, floor=floor)
+    group = None if group is None else process_group(group)
     if group is None:
         own = points = check_sample(z, values=validate)
         exclude = None
@@ -143,7 +158,7 @@ def knn_entropy(
     if not 1 <= k < n:
         raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
     with no_autocast(points.device):
-        index = neighbor_indices(
+        index = nearest_neighbors(
             own,
             None if exclude is None else points,
             k=k,
@@ -151,7 +166,7 @@ def knn_entropy(
             engine=engine,
             memory_limit=memory_limit,
             validate=validate,
-        )
+        ).indices
         log_rho = log_distances(own, points, index, floor)  # (n,)
         if validate and floor is None:
             _refuse_duplicates(log_rho, n, k, group)
@@ -163,12 +178,11 @@ def knn_entropy(
         return local.to(points.dtype)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _offset(correction: str, n: int, k: int) -> float:
     """What the mass of a ball is on average, in nats: psi(n) - psi(k), or its first form."""
     check_correction(correction, k)
     if correction == "digamma":
-        return float(digamma(n) - digamma(k))
+        return digamma(n) - digamma(k)
     return math.log(n - 1) + EULER_GAMMA
 
 

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 import torch
-from scipy import integrate, special, stats
+from scipy import special
 from torch import Generator, Tensor
 
 from eae_core.entropy.distributions import (
@@ -245,9 +246,9 @@ def _cluster_information(half: float) -> float:
     """
 
     def unsure(score: float) -> float:
-        return float(stats.norm.pdf(score) * np.logaddexp(0.0, -2 * half * (half + score)))
+        return float(scipy.stats.norm.pdf(score) * np.logaddexp(0.0, -2 * half * (half + score)))
 
-    missing, _ = integrate.quad(unsure, -12.0, 12.0, epsabs=1e-12, epsrel=1e-12, limit=200)
+    missing, _ = scipy.integrate.quad(unsure, -12.0, 12.0, epsabs=1e-12, epsrel=1e-12, limit=200)
     return math.log(2) - float(missing)
 
 

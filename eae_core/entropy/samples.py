@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eae_core.neighbors.search import lengths
+
 Reduction = Literal["mean", "none"]
 Zero = Literal["raise", "floor"]
 
@@ -19,7 +21,7 @@ class DuplicatePointsError(ValueError):
 
 
 def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
-    """An n x d sample of finite floats, in float32 at least.
+    """An n x d sample of finite floats, in float32 at least; float64 if differences ask for it.
 
     Args:
         z: the sample.
@@ -28,7 +30,7 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
 
     Raises:
         TypeError: no tensor, or not of floats.
-        ValueError: not n x d, empty, or with NaN or infinity.
+        ValueError: not n x d, empty, with NaN or infinity, or farther apart than float64 can hold.
 
     Example:
         >>> check_sample(torch.ones(3, 2, dtype=torch.float16)).dtype
@@ -56,7 +58,20 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
                 f"{int((~finite).sum())} of {len(z)} rows of {name} hold NaN or infinity; the "
                 "estimate needs finite points"
             )
+        z = _widened(z, name)  # finite points whose differences are not
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def _widened(z: Tensor, name: str) -> Tensor:
+    wide = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+    if wide.dtype == torch.float32 and not _spread(wide.detach()).isfinite():
+        wide = wide.double() if z.device.type != "mps" else wide
+    if not _spread(wide.detach()).isfinite():
+        raise ValueError(
+            f"points of {name} lie farther apart than {wide.dtype} can hold: scale them down, and "
+            "add d times the logarithm of the factor to the estimate"
+        )
+    return wide
 
 
 def _spread(z: Tensor) -> Tensor:
@@ -138,25 +153,12 @@ def log_distances(
     Raises:
         DuplicatePointsError: a distance of zero without a floor.
     """
-    # Differences in the dtype of the points are exact to rounding; their squares might vanish, so
-    # they are taken in float64, which Apple's GPUs do not have.
-    differences = points - searched.index_select(0, index)  # (n, d)
-    rho: Tensor
-    log_size: Tensor | float = 0.0
-    if differences.dtype == torch.float64:
-        # Nothing is wider: squares of numbers near 1, whatever the size of the points.
-        size = torch.linalg.vector_norm(differences.detach(), math.inf, dim=1)  # (n,)
-        size = size.clamp(min=torch.finfo(torch.float64).tiny if floor is None else floor)
-        rho = torch.linalg.vector_norm(differences / size[:, None], dim=1)
-        rho = rho if floor is None else rho.clamp(min=floor / size)
-        log_size = size.log()
-    else:
-        wide = None if differences.device.type == "mps" else torch.float64
-        rho = torch.linalg.vector_norm(differences, dim=1, dtype=wide)
-        rho = rho if floor is None else rho.clamp(min=floor)
-    if floor is None and complaint is not None and (coincide := rho == 0).any():
+    rho = lengths(points - searched.index_select(0, index))  # (n,)
+    if floor is not None:
+        return rho.clamp(min=floor).log()  # no gradient below the floor
+    if complaint is not None and (coincide := rho == 0).any():
         raise DuplicatePointsError(f"{int(coincide.sum())} of {len(points)} {complaint}")
-    return rho.log() + log_size  # no gradient below the floor
+    return rho.log()
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:

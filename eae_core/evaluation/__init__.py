@@ -40,7 +40,7 @@ from eae_core.evaluation.marginals import (
 )
 from eae_core.evaluation.nulls import Band
 from eae_core.evaluation.reference import Reference, reference_features
-from eae_core.evaluation.scores import Scores, score_model
+from eae_core.evaluation.scores import Scores, convergence_scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 from eae_core.models.using import (
     decode_codes,
@@ -73,6 +73,7 @@ __all__ = [
     "borrowed_features",
     "classifier_features",
     "codes_needed",
+    "convergence_scores",
     "decode_codes",
     "eight_bit",
     "encode_images",

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from eae_core.constraints.normalization import standard_gaussian
 from eae_core.data import Images
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
@@ -19,7 +20,6 @@ from eae_core.evaluation.gaussianity import gaussianity_report
 from eae_core.evaluation.judging import Judges, decoded, rebuilt
 from eae_core.evaluation.nulls import Band
 from eae_core.models.autoencoders import Autoencoder
-from eae_core.models.normalization import standard_gaussian
 from eae_core.models.using import (
     encode_images,
     evaluation_mode,
@@ -148,6 +148,38 @@ def score_model(
         values={name: value for name, value in values.items() if isfinite(value)},
         missing=missing,
     )
+
+
+def convergence_scores(
+    model: Autoencoder,
+    train: Images,
+    test: Images,
+    extractor: FeatureExtractor,
+    *,
+    densities: Sequence[str] = ("standard", "mixture"),
+    samples: int = 10_000,
+    seed: int = 0,
+    batch_size: int = 500,
+    root: str | Path | None = None,
+) -> dict[str, float]:
+    """The few of :func:`score_model`'s numbers that show how far training has come.
+
+    The squared error on the test images and, for each density that can be fitted to the codes (and
+    the model's own, where it is another), the Frechet distance of its samples. At the last epoch
+    they are those of :func:`score_model` with the same arguments.
+
+    Raises:
+        ValueError: see :func:`score_model`.
+    """
+    _check(model, train, test, samples)
+    fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
+    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
+    drawn |= own_codes(model, samples, seed)
+    judges = Judges([extractor], test, batch_size, 1, seed, root, progress=False)
+    error = reconstruction_error(model, test, batch_size=batch_size)
+    made = {name: decoded(model, z) for name, z in drawn.items()}
+    values = {"reconstruction_error": error, **judges.distances(made)}
+    return {name: value for name, value in values.items() if isfinite(value)}
 
 
 def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:

@@ -1,9 +1,12 @@
 """Models: networks, the constraint, one objective a class; :func:`build_model` joins them."""
 
+from eae_core.constraints.averages import CodeL1Norm, CodeUnitMean
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint
+from eae_core.constraints.normalization import CodeBatchNorm
+from eae_core.constraints.supports import CodeBox, CodeSphere
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
-from eae_core.models.averages import CodeL1Norm, CodeUnitMean
 from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
-from eae_core.models.constraints import build_constraint
 from eae_core.models.conversion import (
     PUBLISHED,
     PublishedWeight,
@@ -12,9 +15,7 @@ from eae_core.models.conversion import (
 )
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
-from eae_core.models.layers import CodeConstraint
 from eae_core.models.networks import build_networks
-from eae_core.models.normalization import CodeBatchNorm
 from eae_core.models.penalties import decoder_l2, gradient_penalty
 from eae_core.models.regularized import (
     RAE,
@@ -25,7 +26,6 @@ from eae_core.models.regularized import (
     RAESNOptions,
 )
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.models.supports import CodeBox, CodeSphere
 from eae_core.models.two_stage import TwoStageVAE, TwoStageVAEOptions
 from eae_core.models.using import (
     decode_codes,

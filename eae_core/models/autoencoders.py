@@ -16,9 +16,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
+from eae_core.constraints.normalization import CodeBatchNorm, standard_gaussian
+from eae_core.distributed import Group
 from eae_core.entropy.distributions import Law
 from eae_core.models import using
-from eae_core.models.normalization import CodeBatchNorm, standard_gaussian
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Autoencoder(nn.Module, ABC):
         self.decoder = decoder
         self.latent_dim = latent_dim
         self.config: dict[str, Any] = {}  # how build_model made it; empty for own networks
+        #: processes that hold the batch together; set by :func:`eae_core.training.fit`
+        self.group: Group = None
         last = list(decoder.modules())[-1] if isinstance(decoder, nn.Module) else None
         self._bounded = isinstance(last, nn.Sigmoid)
         self._range_seen = False

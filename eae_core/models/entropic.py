@@ -7,13 +7,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eae_core.entropy import knn_entropy
+from eae_core.constraints.base import CodeConstraint
+from eae_core.constraints.build import build_constraint, check_constraint
+from eae_core.distributed import gather_rows
+from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.constraints import build_constraint, check_constraint
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
+from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
+from eae_core.regularizers.registry import regularizer_options
 
+KNN_ENTROPY = "knn_entropy"
+FLOOR = 2.0**-23  # rounding of a coordinate near 1 in float32: no smaller distance means anything
 ENTROPY_MAPS = ("identity", "fixed", "redrawn")
 
 
@@ -33,6 +39,10 @@ class EAEOptions(ModelOptions):
         entropy_dim: dimensions of that linear map.
         spectral_norm: spectral normalisation of every layer, as the paper has it for CelebA.
         decoder_l2: weight of the squared decoder kernels, as the paper has it for CIFAR-10.
+        regularizer: the term that spreads the code: knn_entropy, or another name of
+            :data:`~eae_core.regularizers.REGULARIZERS`, which then has entropy_weight as its own.
+        radial_weight: of the distance of the norms to a Gaussian's, beside the entropy, in nats a
+            squared unit; 20 keeps codes off a shell at batches of 100.
     """
 
     entropy_weight: float = 1.0
@@ -43,9 +53,11 @@ class EAEOptions(ModelOptions):
     entropy_dim: int = 8
     spectral_norm: bool = False
     decoder_l2: float = 0.0
+    regularizer: str = KNN_ENTROPY
+    radial_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        self.check_weights("entropy_weight", "decoder_l2")
+        self.check_weights("entropy_weight", "decoder_l2", "radial_weight")
         for name in ("k", "entropy_dim"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -58,6 +70,25 @@ class EAEOptions(ModelOptions):
             raise ValueError(
                 f"entropy_map {self.entropy_map!r} goes with the constraint 'batch_norm', whose "
                 f"law keeps its shape under linear maps, not with {self.constraint!r}"
+            )
+        self._check_regularizer()
+
+    def _check_regularizer(self) -> None:
+        regularizer_options(self.regularizer)  # raises for a name that is unknown
+        other = self.regularizer != KNN_ENTROPY
+        if self.radial_weight and other:
+            raise ValueError(
+                f"radial_weight goes with the regularizer {KNN_ENTROPY!r}, not with "
+                f"{self.regularizer!r}; leave it at 0"
+            )
+        if (other or self.radial_weight) and (
+            self.constraint != "batch_norm" or self.entropy_map != "identity"
+        ):
+            what = f"the regularizer {self.regularizer!r}" if other else "radial_weight"
+            raise ValueError(
+                f"{what} compares the code itself with N(0, I): it goes with the constraint "
+                f"'batch_norm' and the entropy_map 'identity', not with {self.constraint!r} and "
+                f"{self.entropy_map!r}"
             )
 
 
@@ -81,6 +112,11 @@ class EAE(Autoencoder):
     ``entropy_map``: the entropy of :math:`\mathrm{BN}(W z)` with m = ``entropy_dim`` orthonormal
     rows in W. A square W would change the estimate by a constant; without the second BN all of the
     code's variance could move into the rows of W.
+
+    With another ``regularizer`` its term stands in place of :math:`-\hat H`, and is reported under
+    that word instead of the entropy; distances of codes that coincide count as rounding's. With
+    ``radial_weight`` w the term is :math:`-\hat H + w R`, see
+    :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
 
     Source:
         Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
@@ -108,7 +144,7 @@ class EAE(Autoencoder):
         super().__init__(encoder, decoder, latent_dim)
         self.options: EAEOptions = self.own_options(options)
         self.code_norm = build_constraint(self.options.constraint, latent_dim)
-        self.minimum_batch_size = self.options.k + 2
+        self.regularizer = self._build_regularizer()
         if self.options.spectral_norm:
             spectrally_normalize(self)
         if self.options.entropy_map != "identity":
@@ -121,6 +157,21 @@ class EAE(Autoencoder):
                 rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
                 self.register_buffer("entropy_rows", rows)
 
+    def _build_regularizer(self) -> Regularizer | None:
+        """The term in place of the entropy, if there is one, and the batch that it needs."""
+        name, k = self.options.regularizer, self.options.k
+        known = regularizer_options(name)
+        self.minimum_batch_size = k + 2 if "k" in known else 2
+        if name == "covariance":  # a determinant
+            self.minimum_batch_size = self.latent_dim + 2
+        if name == KNN_ENTROPY:
+            return None
+        known = regularizer_options(name)
+        chosen = {
+            option: value for option, value in (("k", k), ("floor", FLOOR)) if option in known
+        }
+        return build_regularizer(name, **chosen)
+
     @property
     def code_law(self) -> Law:
         return self.code_norm.law
@@ -131,6 +182,12 @@ class EAE(Autoencoder):
 
     def entropy(self, z: Tensor) -> Tensor:
         """Estimated entropy in nats of codes z (n, d), or of their linear map, with gradient."""
+        if not isinstance(self.code_norm, CodeConstraint):
+            raise TypeError(
+                f"the layer of the code is a {type(self.code_norm).__name__} now: "
+                "convert_sync_batchnorm has replaced it. Convert the encoder and the decoder "
+                "alone, and let the code's own layer see all ranks: model.code_norm.group = 'world'"
+            )
         k, kind = self.options.k, self.options.entropy_map
         if kind == "identity":
             return self.code_norm.entropy(z, k, coordinates=self.options.coordinates)
@@ -140,23 +197,65 @@ class EAE(Autoencoder):
             y = z @ rows.to(z.dtype).T  # (n, m)
             return knn_entropy(nn.functional.batch_norm(y, None, None, training=True), k)
 
+    def entropy_terms(self, z: Tensor) -> dict[str, Tensor]:
+        """The entropy of a training batch, and how many codes it leaves out because they coincide.
+
+        Where two images are the same, or a precision is coarse, codes coincide and the strict
+        estimate is minus infinity. Training goes on with one code of each such set.
+        """
+        try:
+            return {"entropy": self.entropy(z)}
+        except DuplicatePointsError:
+            kept = distinct_rows(z)
+        try:
+            entropy = self.entropy(kept)
+        except ValueError:  # too few are left, or their coordinates coincide
+            kept, entropy = z[:0], knn_entropy(z, self.options.k, zero="floor", floor=FLOOR)
+        return {"entropy": entropy, "coinciding": z.new_tensor(float(len(z) - len(kept)))}
+
     def loss(self, x: Tensor) -> dict[str, Tensor]:
-        if len(x) < self.minimum_batch_size:
+        if self.group is None and len(x) < self.minimum_batch_size:
+            needs = f"neighbour {self.options.k}: use at least k + 2 ="
+            if self.regularizer is not None:
+                needs = f"the regularizer {self.options.regularizer!r}: use at least"
             raise ValueError(
-                f"a batch of {len(x)} is too small for neighbour {self.options.k}: "
-                f"use at least k + 2 = {self.minimum_batch_size} images"
+                f"a batch of {len(x)} is too small for {needs} {self.minimum_batch_size} images"
             )
         self.check_images(x)
         z = self.encode(x)
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
-        entropy = self.entropy(z if weight else z.detach())
-        loss = reconstruction - weight * entropy
-        terms = {"reconstruction": reconstruction, "entropy": entropy}
+        spread = z if weight else z.detach()
+        terms = {"reconstruction": reconstruction}
+        if self.regularizer is None:
+            # each process sees the whole batch of codes
+            whole = spread if self.group is None else gather_rows(spread, self.group)[0]
+            terms |= self.entropy_terms(whole)
+            loss = reconstruction - weight * terms["entropy"]
+        else:
+            self.regularizer.group = self.group
+            terms["regularizer"] = self.regularizer(spread)
+            loss = reconstruction + weight * terms["regularizer"]
+        if self.options.radial_weight:
+            terms["radial"] = radial_loss(spread, group=self.group)
+            loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)
             loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
         return {"loss": loss, **terms}
+
+
+def distinct_rows(z: Tensor) -> Tensor:
+    """The rows of z (n, d), of several that are equal the first, with gradient.
+
+    Example:
+        >>> distinct_rows(torch.tensor([[2.0], [1.0], [2.0], [0.0]])).flatten()
+        tensor([2., 1., 0.])
+    """
+    _, number = torch.unique(z.detach(), dim=0, return_inverse=True)  # (n,)
+    place = torch.arange(len(z), device=z.device)
+    first = torch.full_like(place, len(z)).scatter_reduce(0, number, place, "amin")
+    return z[first[first < len(z)].sort().values]
 
 
 def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:

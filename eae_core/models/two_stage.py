@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
+from eae_core.distributed import Group
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.variational import draw_posterior, gaussian_kl, split_posterior
 
@@ -81,11 +82,12 @@ class SecondStage(nn.Module):
         self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
         self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
         self.log_gamma = nn.Parameter(torch.tensor(math.log(options.first_gamma)))
+        self.group: Group = None  # as the model's
 
     def loss(self, z: Tensor) -> dict[str, Tensor]:
         """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""
         mean, log_sigma = split_posterior(self.encoder(z), z.shape[1])
-        error = squared_error(z, self.decoder(draw_posterior(mean, log_sigma)))
+        error = squared_error(z, self.decoder(draw_posterior(mean, log_sigma, self.group)))
         kl = gaussian_kl(mean, log_sigma)
         loss = gaussian_code_length(error, self.log_gamma, z.shape[1]) + kl
         gamma = self.log_gamma.exp()
@@ -187,7 +189,7 @@ class TwoStageVAE(Autoencoder):
         frozen, wanted = self.in_second_stage, torch.is_grad_enabled()
         with torch.set_grad_enabled(wanted and not frozen):
             mean, log_sigma = self.posterior(x)
-            z = draw_posterior(mean, log_sigma)
+            z = draw_posterior(mean, log_sigma, self.group)
             reconstruction = squared_error(x, self.decode(z))
             kl = gaussian_kl(mean, log_sigma)
             length = gaussian_code_length(reconstruction, self.log_gamma, x[0].numel())

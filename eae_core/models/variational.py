@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from eae_core.distributed import Group, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 
 LOG_SIGMA_BOUND = 5.0  # of RAE's code: sigma stays within exp(-5) and exp(5)
@@ -34,9 +35,9 @@ def gaussian_kl(mean: Tensor, log_sigma: Tensor) -> Tensor:
     return 0.5 * terms.sum(1).mean()
 
 
-def draw_posterior(mean: Tensor, log_sigma: Tensor) -> Tensor:
+def draw_posterior(mean: Tensor, log_sigma: Tensor, group: Group = None) -> Tensor:
     """Codes (n, d) from N(mean, sigma^2), with gradient, by torch's global generator."""
-    return mean + log_sigma.exp() * torch.randn_like(mean)
+    return mean + log_sigma.exp() * noise_like(mean, group)
 
 
 def split_posterior(outputs: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
@@ -117,7 +118,7 @@ class VAE(Autoencoder):
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
         mean, log_sigma = self.posterior(x)
-        reconstruction = squared_error(x, self.decode(draw_posterior(mean, log_sigma)))
+        reconstruction = squared_error(x, self.decode(draw_posterior(mean, log_sigma, self.group)))
         kl = gaussian_kl(mean, log_sigma)
         loss = reconstruction + self.options.beta * kl
         return {"loss": loss, "reconstruction": reconstruction, "kl": kl}

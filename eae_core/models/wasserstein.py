@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eae_core.distributed import gather_rows, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the official code
@@ -121,9 +122,11 @@ class WAE(Autoencoder):
         self.check_images(x)
         seen, noise = x, self.options.input_noise
         if noise:
-            seen = x + noise * torch.randn_like(x).clamp(-1, 1)
+            seen = x + noise * noise_like(x, self.group).clamp(-1, 1)
         z = self.encode(seen)
         reconstruction = squared_error(x, self.decode(z))
+        if self.group is not None:
+            z, _ = gather_rows(z, self.group)
         mmd = imq_mmd(z, torch.randn_like(z, dtype=torch.float32))
         loss = reconstruction + self.options.mmd_weight * mmd
         return {"loss": loss, "reconstruction": reconstruction, "mmd": mmd}

@@ -6,14 +6,6 @@ from eae_core.neighbors.search import (
     Neighbors,
     knn_distances,
     nearest_neighbors,
-    neighbor_indices,
 )
 
-__all__ = [
-    "ENGINES",
-    "Engine",
-    "Neighbors",
-    "knn_distances",
-    "nearest_neighbors",
-    "neighbor_indices",
-]
+__all__ = ["ENGINES", "Engine", "Neighbors", "knn_distances", "nearest_neighbors"]

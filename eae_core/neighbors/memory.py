@@ -31,18 +31,18 @@ def memory_to_use(device: torch.device, limit: int | None, *, small: bool = Fals
     return int(limit)  # 1e9 is a gigabyte
 
 
-def rows_within(limit: int, bytes_per_row: int) -> int:
-    """How many rows of working memory fit; at least one, else ValueError names what is needed.
+def rows_within(limit: int, bytes_per_row: int, fixed: int = 0) -> int:
+    """How many rows fit into what a limit leaves; at least one, else ValueError says what it takes.
 
     Example:
         >>> rows_within(1000, 300)
         3
     """
-    if bytes_per_row > limit:
+    if fixed + bytes_per_row > limit:
         raise ValueError(
-            f"memory_limit={limit} is too small: one query needs {bytes_per_row} bytes here"
+            f"memory_limit={limit} is too small: one query needs {fixed + bytes_per_row} bytes here"
         )
-    return limit // bytes_per_row
+    return (limit - fixed) // bytes_per_row
 
 
 def _free_memory(device: torch.device) -> int:

@@ -1,44 +1,46 @@
 """One function for every engine.
 
-Every engine returns the same answer, the index of the k-th neighbour and its distance; they differ
-in speed only. None holds an n x m matrix, and none is approximate: an approximate neighbour is
-farther away than the true one, and in high dimension that alone adds whole nats to an entropy.
+Every engine returns the same answer, the k nearest neighbours of each point; they differ in speed
+only. None holds an n x m matrix, and none is approximate: an approximate neighbour is farther away
+than the true one, and in high dimension that alone adds whole nats to an entropy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.neighbors.blocked import search_blocked
-from eae_core.neighbors.choice import choose_engine
-from eae_core.neighbors.dense import search_dense
+from eae_core.neighbors.engines import search_dense, search_kdtree, tree_bytes
 from eae_core.neighbors.memory import memory_to_use
-from eae_core.neighbors.packages import search_faiss, search_keops
-from eae_core.neighbors.scale import distances, safe_to_square
-from eae_core.neighbors.tree import search_kdtree
+from eae_core.neighbors.products import search_blocked
 
-Engine = Literal["auto", "dense", "blocked", "kdtree", "faiss", "keops"]
+Engine = Literal["auto", "dense", "blocked", "kdtree"]
 ENGINES: tuple[str, ...] = get_args(Engine)
-
-_SEARCHES: dict[str, Callable[[Tensor, Tensor, int, Tensor | None, int], Tensor]] = {
+SEARCHES: dict[str, Callable[[Tensor, Tensor, int, Tensor | None, int], Tensor]] = {
     "dense": search_dense,
     "blocked": search_blocked,
     "kdtree": search_kdtree,
-    "faiss": search_faiss,
-    "keops": search_keops,
 }
+#: Squares keep their digits for coordinates up to the first, and distances down to the second. For
+#: points beyond, the unit is first the third, then 1, then the fourth.
+RANGES = {
+    torch.float32: (1e16, 2.0**-50, 2.0**80, 2.0**-100),
+    torch.float64: (1e140, 2.0**-480, 2.0**560, 2.0**-960),
+}
+CHUNK = 2**22  # bytes of neighbours that are measured at a time
 
 
 class Neighbors(NamedTuple):
-    """The k-th nearest neighbour of each query point."""
+    """The k-th nearest neighbour of each query point, or all up to it."""
 
-    distances: Tensor  # (n,) in the dtype of the points
-    indices: Tensor  # (n,) int64, rows of the searched set
+    distances: Tensor  # (n,) or (n, k) in the dtype of the points
+    indices: Tensor  # likewise, int64, rows of the searched set
 
 
 def nearest_neighbors(
@@ -47,8 +49,10 @@ def nearest_neighbors(
     *,
     k: int = 1,
     exclude: Tensor | None = None,
+    every: bool = False,
     engine: Engine = "auto",
     memory_limit: int | None = None,
+    validate: bool = True,
 ) -> Neighbors:
     """Find the k-th nearest neighbour of every row of ``x``, exactly and without gradient.
 
@@ -59,56 +63,32 @@ def nearest_neighbors(
         k: which neighbour, 1 for the nearest.
         exclude: (n,) int64, the row of ``y`` that each query is, where ``x`` is a part of ``y``: it
             is no neighbour of its own. Only with ``y``.
+        every: give all neighbours up to the k-th, the nearest first.
         engine: ``"dense"`` subtracts coordinates; ``"blocked"`` ranks by matrix products and
-            settles by subtraction what rounding leaves open; ``"kdtree"`` is SciPy's tree;
-            ``"faiss"`` and ``"keops"`` use these packages where they are installed. ``"auto"``
-            takes the quickest of the first three from a measured table, by device, n, d and k.
-        memory_limit: bytes of working memory beside the points and the result (a tree and FAISS
-            need a copy of the points besides). None takes a share of what is free.
+            settles by subtraction what rounding leaves open; ``"kdtree"`` is SciPy's tree.
+            ``"auto"`` takes the quickest, see :func:`choose_engine`.
+        memory_limit: bytes of working memory beside the points and the result. None takes a share
+            of what is free.
+        validate: look for NaN and infinity, and for points whose squares leave the range of their
+            dtype, which are searched in another unit. A GPU must have finished computing the points
+            for that. False is for finite points of ordinary size.
 
     Returns:
-        distances (n,) and indices (n,) of the k-th neighbours. Points whose squares would leave
-        the range of their dtype, from about 1e-6 down or 1e16 up in float32, are searched in
-        float64 (and in float64 at another scale), so the answer is exact for them too.
+        distances and indices of the k-th neighbours, (n,) each, or (n, k) with ``every``. A
+        distance beyond the largest float32 is infinite.
 
     Raises:
         TypeError: points that are no tensors, or k is no integer.
-        ValueError: shapes, dtypes or devices that do not fit, NaN or infinity, k outside 1..m
-            (1..m-1 where a row is left out), rows to exclude that y does not have, an unknown
-            engine, or a memory limit too small for one query.
-        ImportError: the engine's package is not installed.
+        ValueError: shapes, dtypes or devices that do not fit, NaN or infinity, points farther apart
+            than float64 can hold, k outside 1..m (1..m-1 where a row is left out), rows to exclude
+            that y does not have, an unknown engine, or a memory limit too small for one query.
 
     Example:
         >>> points = torch.tensor([[0.0], [1.0], [3.0]])
         >>> nearest_neighbors(points).distances
         tensor([1., 1., 2.])
-        >>> nearest_neighbors(points, k=2).indices
-        tensor([2, 2, 0])
-    """
-    indices = neighbor_indices(x, y, k=k, exclude=exclude, engine=engine, memory_limit=memory_limit)
-    x, y = x.detach(), (x if y is None else y).detach()
-    return Neighbors(distances(x, y[indices]), indices)
-
-
-def neighbor_indices(
-    x: Tensor,
-    y: Tensor | None = None,
-    *,
-    k: int = 1,
-    exclude: Tensor | None = None,
-    engine: Engine = "auto",
-    memory_limit: int | None = None,
-    validate: bool = True,
-) -> Tensor:
-    """Row (n,) of the k-th neighbour of every row of ``x``: :func:`nearest_neighbors` without the
-    distances, for a caller that measures them with gradient.
-
-    ``validate=False`` neither looks for NaN and infinity nor at the size of the points, for which a
-    GPU must have finished computing them; it is for finite points of ordinary size.
-
-    Example:
-        >>> neighbor_indices(torch.tensor([[0.0], [1.0], [3.0]]))
-        tensor([1, 0, 1])
+        >>> nearest_neighbors(points, k=2, every=True).indices.tolist()
+        [[1, 2], [0, 2], [1, 0]]
     """
     _check_search(x, y, k, exclude, engine)
     x = x.detach()
@@ -116,14 +96,14 @@ def neighbor_indices(
         y, exclude = x, torch.arange(len(x), device=x.device)
     else:
         y = y.detach()
-    if validate:
-        x, y = safe_to_square(x, y)
     if len(x) == 0:
-        return torch.empty(0, dtype=torch.int64, device=x.device)
-    if engine == "auto":
-        engine = choose_engine(x.device.type, len(x), len(y), x.shape[1], k)
-    limit = memory_to_use(x.device, memory_limit, small=len(x) * len(y) <= 2**20)
-    return _SEARCHES[engine](x, y, k, exclude, limit)
+        distances, indices = x.new_empty(0, k), torch.empty(0, k, dtype=torch.int64).to(x.device)
+    else:
+        small = len(x) * len(y) <= 2**20 or torch.compiler.is_compiling()
+        limit = memory_to_use(x.device, memory_limit, small=small)
+        distances, indices = _search(x, y, k, exclude, every, engine, limit, validate)
+        distances = distances.to(x.dtype)
+    return Neighbors(distances, indices) if every else Neighbors(distances[:, -1], indices[:, -1])
 
 
 def knn_distances(
@@ -134,10 +114,7 @@ def knn_distances(
     engine: Engine = "auto",
     memory_limit: int | None = None,
 ) -> Tensor:
-    """Distance (n,) of every row of ``x`` to its k-th neighbour in ``y``, or in ``x`` itself.
-
-    The base of entropies, of cross-entropies and of the precision and recall of samples. Arguments
-    and errors are those of :func:`nearest_neighbors`.
+    """Distance (n,) of every row of ``x`` to its k-th neighbour, see :func:`nearest_neighbors`.
 
     Example:
         >>> knn_distances(torch.tensor([[0.0]]), torch.tensor([[3.0], [-1.0]]), k=2)
@@ -146,43 +123,129 @@ def knn_distances(
     return nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).distances
 
 
+def choose_engine(device: str, n: int, m: int, d: int) -> Engine:
+    """The quickest engine for n queries among m points, by what ``benchmarks/engines.py`` measured.
+
+    A tree wins where there are many points for the dimension, and queries enough to pay for
+    building it; products win elsewhere (and take few points by subtraction themselves). On a GPU
+    there is no tree, and subtraction wins among few points and in few dimensions.
+
+    Example:
+        >>> choose_engine("cpu", 200_000, 200_000, 2), choose_engine("cuda", 10**6, 10**6, 16)
+        ('kdtree', 'blocked')
+    """
+    if device != "cpu":
+        return "dense" if n * m <= 2**22 or d <= 2 else "blocked"
+    return "kdtree" if m > 40 * 1.9**d and n > 20 * math.log2(m) else "blocked"
+
+
+def lengths(differences: Tensor) -> Tensor:
+    """Norms (...) of (..., d), whatever their size, with gradient; of float32 in float64.
+
+    Example:
+        >>> lengths(torch.tensor([[3e-30, 4e-30]]))
+        tensor([5.0000e-30], dtype=torch.float64)
+    """
+    norm = torch.linalg.vector_norm
+    if differences.dtype == torch.float32 and differences.device.type != "mps":
+        return norm(differences, dim=-1, dtype=torch.float64)  # type: ignore[no-any-return]
+    # Nothing is wider: squares of numbers near 1, whatever the size of the points.
+    size = norm(differences.detach(), math.inf, dim=-1, keepdim=True)
+    size = size.clamp(min=torch.finfo(size.dtype).tiny)
+    return norm(differences / size, dim=-1) * size[..., 0]  # type: ignore[no-any-return]
+
+
+def _search(
+    x: Tensor,
+    y: Tensor,
+    k: int,
+    exclude: Tensor | None,
+    every: bool,
+    engine: Engine,
+    limit: int,
+    validate: bool,
+) -> tuple[Tensor, Tensor]:
+    """Distances and indices, (n, k) the nearest first or (n, 1) of the k-th."""
+    if engine == "auto":
+        engine = choose_engine(x.device.type, len(x), *y.shape)
+        if torch.compiler.is_compiling():
+            engine = "dense"  # one graph: nothing waits for a value
+        elif engine == "kdtree" and 2 * tree_bytes(*y.shape) > limit:
+            engine = "blocked"
+    largest, vanishing, *units = RANGES[x.dtype]
+    if not (validate and _largest_coordinate(x, y) > largest):
+        units[0] = 1.0
+    a, b = (x, y) if units[0] == 1 else (x / units[0], y / units[0])
+    found = SEARCHES[engine](a, a if y is x else b, k, exclude, limit)
+    distances, indices = _ranked(a, b, found, every, limit)
+    if validate:
+        distances = distances if units[0] == 1 else distances * units[0]
+        for unit, finer in pairwise(dict.fromkeys((units[0], 1.0, units[1]))):
+            lost = (distances[:, -1] < unit * vanishing).nonzero()[:, 0]
+            if len(lost):
+                own = None if exclude is None else exclude[lost]
+                found = search_dense(x[lost], y, k, own, limit, finer)
+                distances[lost], indices[lost] = _ranked(x[lost], y, found, every, limit)
+    return distances, indices
+
+
+def _ranked(x: Tensor, y: Tensor, found: Tensor, every: bool, limit: int) -> tuple[Tensor, Tensor]:
+    """Measure neighbours (n, k) in any order: distances and indices as :func:`_search` has them."""
+    each = found.shape[1] * (x.shape[1] * (x.element_size() + 8) + 32)
+    rows = max(1, min(CHUNK, limit // 2) // each)
+    if rows < len(x):
+        pairs = zip(x.split(rows), found.split(rows), strict=True)
+        parts = [_ranked(part, y, columns, every, limit) for part, columns in pairs]
+        return torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts])
+    if found.shape[1] == 1:
+        return lengths(x - y.index_select(0, found[:, 0]))[:, None], found
+    distances, order = lengths(x[:, None] - y[found]).sort(dim=1, stable=True)
+    first = 0 if every else -1
+    return distances[:, first:].contiguous(), found.gather(1, order[:, first:])
+
+
+def _largest_coordinate(x: Tensor, y: Tensor) -> float:
+    """Of points that are finite, and whose distances are."""
+    ends = [float(end) for points in ((x,) if y is x else (x, y)) for end in points.aminmax()]
+    span = math.sqrt(x.shape[1]) * (max(ends) - min(ends))
+    if not all(map(math.isfinite, (span, *ends))):
+        for name, points in (("x", x), ("y", y)):
+            if bad := int((~points.isfinite().all(1)).sum()):
+                raise ValueError(
+                    f"{bad} rows of {name} hold NaN or infinity, which are near to nothing; "
+                    f"leave them out, e.g. {name}[{name}.isfinite().all(1)]"
+                )
+        raise ValueError("points lie farther apart than float64 can hold: scale them down")
+    return max(map(abs, ends))
+
+
 def _check_search(x: Tensor, y: Tensor | None, k: int, exclude: Tensor | None, engine: str) -> None:
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"k must be an integer, got {k!r}")
-    _check_points(x, x if y is None else y)
-    if exclude is not None:
-        _check_exclude(x, y, exclude)
-    available = len(x) - 1 if y is None else len(y) - (exclude is not None)
-    if available < 1:
-        raise ValueError(
-            f"a neighbour number k = {k} needs other points: x has {len(x)}"
-            + ("" if y is None else f", y {len(y)}")
-        )
-    if not 1 <= k <= available:
-        raise ValueError(f"k must lie in 1..{available} for these points, got k = {k}")
-
-
-def _check_points(x: Tensor, y: Tensor) -> None:
-    for name, points in (("x", x), ("y", y)):
+    for name, points in (("x", x), ("y", x if y is None else y)):
         if not isinstance(points, Tensor):
             raise TypeError(
                 f"{name} must be a torch.Tensor, got {type(points).__name__}; "
                 f"try torch.as_tensor({name})"
             )
-    shapes = f"x {tuple(x.shape)}" + ("" if y is x else f", y {tuple(y.shape)}")
-    if x.ndim != 2 or y.ndim != 2 or y.shape[1] != x.shape[1]:
-        raise ValueError(f"points must be n x d and m x d with the same d, got {shapes}")
-    if x.shape[1] == 0:
-        raise ValueError(f"points need at least one coordinate, got {shapes}")
-    if x.dtype not in (torch.float32, torch.float64) or y.dtype != x.dtype:
-        types = f"x {x.dtype}" + ("" if y is x else f", y {y.dtype}")
-        raise ValueError(
-            f"points must be float32 or float64, both alike, got {types}; try .float()"
-        )
-    if y.device != x.device:
-        raise ValueError(f"points must be on one device, got x {x.device}, y {y.device}")
+        if points.ndim != 2 or points.shape[1] != x.shape[1] or points.shape[1] == 0:
+            shapes = f"x {tuple(x.shape)}" + ("" if y is None else f", y {tuple(y.shape)}")
+            raise ValueError(f"points must be n x d and m x d with the same d >= 1, got {shapes}")
+        if points.dtype not in RANGES or points.dtype != x.dtype:
+            types = f"x {x.dtype}" + ("" if y is None else f", y {y.dtype}")
+            raise ValueError(f"points must be float32 or float64, both alike, got {types}")
+        if points.device != x.device:
+            raise ValueError(f"points must be on one device: x {x.device}, y {points.device}")
+    available = len(x) - 1 if y is None else len(y) - (exclude is not None)
+    if available < 1:
+        sizes = f"x has {len(x)}" + ("" if y is None else f", y {len(y)}")
+        raise ValueError(f"a neighbour number k = {k} needs other points: {sizes}")
+    if not 1 <= k <= available:
+        raise ValueError(f"k must lie in 1..{available} for these points, got k = {k}")
+    if exclude is not None:
+        _check_exclude(x, y, exclude)
 
 
 def _check_exclude(x: Tensor, y: Tensor | None, exclude: Tensor) -> None:
@@ -193,6 +256,5 @@ def _check_exclude(x: Tensor, y: Tensor | None, exclude: Tensor) -> None:
             f"exclude must be torch.int64 on {x.device}, got {exclude.dtype} on {exclude.device}"
         )
     # On a GPU the search itself stops at a row that is not there; looking here would wait for it.
-    outside = exclude.device.type == "cpu" and ((exclude < 0) | (exclude >= len(y))).any()
-    if outside:
+    if exclude.device.type == "cpu" and ((exclude < 0) | (exclude >= len(y))).any():
         raise ValueError(f"exclude must hold rows of y, 0..{len(y) - 1}")

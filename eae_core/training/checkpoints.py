@@ -61,16 +61,16 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """
     header: dict[str, Any] = {"format": FORMAT_VERSION}
     tensors: dict[str, Tensor] = {}
-    for field in fields(checkpoint):
-        value = getattr(checkpoint, field.name)
-        if field.name in _GROUPS:
+    for name in (each.name for each in fields(checkpoint)):
+        value = getattr(checkpoint, name)
+        if name in _GROUPS:
             # clone: safetensors refuses views and tensors that share memory.
             tensors |= {
-                f"{field.name}:{key}": tensor.detach().cpu().contiguous().clone()
+                f"{name}:{key}": tensor.detach().cpu().contiguous().clone()
                 for key, tensor in value.items()
             }
         else:
-            header[field.name] = value
+            header[name] = value
     header["checksum"] = _checksum(header, tensors)
     metadata = {_HEADER: json.dumps(header, allow_nan=False)}
     with replacing(path) as temporary:
@@ -130,8 +130,8 @@ def _read_header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, An
     if version not in _READABLE:
         raise CheckpointError(
             f"{path} has checkpoint format {version}, this eae_core reads "
-            f"{' and '.join(map(str, _READABLE))}: open it with the version that wrote it, or train "
-            "anew"
+            f"{' and '.join(map(str, _READABLE))}: open it with the version that wrote it, or "
+            "train anew"
         )
     return header
 

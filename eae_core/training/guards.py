@@ -140,14 +140,14 @@ def stop_requests() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = [(number, signal.signal(number, note)) for number in usual]
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in before:
             # None: a handler that Python did not install, and cannot put back.
-            signal.signal(number, usual[number] if handler is None else handler)
+            signal.signal(number, handler or usual[number])  # type: ignore[arg-type]
 
 
 def first_nonfinite_output(model: Any, x: Tensor) -> str | None:

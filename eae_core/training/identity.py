@@ -63,7 +63,7 @@ def describe_own(model: nn.Module) -> dict[str, Any]:
         >>> describe_own(Mine())["beta"]
         0.5
     """
-    plain = {
+    plain: dict[str, Any] = {
         name: value
         for name, value in vars(model).items()
         if name[0] != "_" and name != "training" and isinstance(value, (bool, int, float, str))
@@ -80,9 +80,7 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((name, part) for name, part in model.named_modules() if name)
 
 
-def check_same_run(
-    saved: Checkpoint, path: Path, identity: Mapping[str, Any], epochs: int
-) -> None:
+def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], epochs: int) -> None:
     """Raise CheckpointError unless the run that is asked for is the saved one, or a longer one."""
     old = {"config": saved.config, "options": saved.options, "images": saved.images}
     old = with_later_options(old, identity)

@@ -9,6 +9,7 @@ are deterministic (``torch.use_deterministic_algorithms``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def fit(
     checkpoint: str | Path | None = None,
     resume: bool = True,
     logger: Any = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place; it stays on the device it was trained on, in evaluation mode.
 
@@ -51,6 +53,8 @@ def fit(
             than the file's train longer; no other option may change.
         resume: False starts anew and replaces the file.
         logger: one of Lightning's loggers, or several, which get the epochs' terms.
+        after_epoch: called with the number of epochs done, once the checkpoint holds them, and
+            again for its last epoch where a run goes on; random numbers it draws change nothing.
 
     Raises:
         TypeError: data of another kind.
@@ -72,7 +76,14 @@ def fit(
         (2, False)
     """
     return train(
-        _Minimization, model, data, options, checkpoint=checkpoint, resume=resume, logger=logger
+        _Minimization,
+        model,
+        data,
+        options,
+        checkpoint=checkpoint,
+        resume=resume,
+        logger=logger,
+        after_epoch=after_epoch,
     )
 
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
-from eae_core.distributed import gather_rows
+from eae_core.distributed import Group, gather_rows
 from eae_core.models import Autoencoder
 from eae_core.training.guards import TrainingError
 from eae_core.training.options import LoopOptions
@@ -63,7 +63,7 @@ def _strategy(options: LoopOptions, model: nn.Module) -> DDPStrategy:
     # of its parameters alone, which DDP has to be told.
     stages = getattr(type(model), "start_epoch", Autoencoder.start_epoch)
     unused = options.strategy.endswith("_true") or stages is not Autoencoder.start_epoch
-    return DDPStrategy(find_unused_parameters=unused, broadcast_buffers=False)
+    return DDPStrategy(find_unused_parameters=unused)
 
 
 def on_first(fabric: Fabric, job: Callable[[], Result]) -> Result:
@@ -79,7 +79,7 @@ def on_first(fabric: Fabric, job: Callable[[], Result]) -> Result:
     value, failure = fabric.broadcast(result)
     if failure is not None:
         raise failure
-    return value
+    return cast(Result, value)
 
 
 def is_lost_process(error: BaseException) -> bool:
@@ -105,7 +105,7 @@ class _WholeBatchNorm:
             y = x if x.dtype == torch.float64 else x.float()
             var, mean = torch.var_mean(y, others, correction=0)  # each (c,)
             size = y.new_tensor([y.numel() / y.shape[1]])
-            rows, _ = gather_rows(torch.cat([size, mean, var])[None], dist.group.WORLD)
+            rows, _ = gather_rows(torch.cat([size, mean, var])[None], "world")
             sizes, means, variances = rows.split([1, len(mean), len(var)], 1)  # (ranks, 1 or c)
             share = sizes / sizes.sum()
             mean = (share * means).sum(0)
@@ -115,7 +115,8 @@ class _WholeBatchNorm:
             y = (y - mean.view(shape)) * (var + self.eps).rsqrt().view(shape)
             if self.affine:
                 y = y * self.weight.view(shape) + self.bias.view(shape)
-        return y.to(x.dtype)
+        scaled: Tensor = y.to(x.dtype)
+        return scaled
 
     @torch.no_grad()
     def _remember(self: Any, mean: Tensor, var: Tensor, size: Tensor) -> None:
@@ -134,7 +135,7 @@ _KINDS: dict[type[nn.Module], type[nn.Module]] = {
 
 
 @contextmanager
-def whole_batch(model: nn.Module, group: dist.ProcessGroup | None) -> Iterator[None]:
+def whole_batch(model: nn.Module, group: Group) -> Iterator[None]:
     """Within the block all that needs the batch sees the shares of a group; None: its own alone.
 
     Modules with an attribute ``group`` (constraints, models, terms of this package) get it;

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import nn
 from tqdm import tqdm
 
@@ -45,6 +45,7 @@ def train(
     checkpoint: str | Path | None,
     resume: bool,
     logger: Any = None,
+    after_epoch: Callable[[int], None] | None = None,
 ) -> History:
     """Train a model in place by a trainer of this kind, from the checkpoint if there is one.
 
@@ -64,7 +65,7 @@ def train(
         held.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
         held.enter_context(freed_memory_kept() if device.type == "cpu" else nullcontext())
         if fabric.world_size > 1:
-            held.enter_context(whole_batch(model, dist.group.WORLD))
+            held.enter_context(whole_batch(model, "world"))
         torch.manual_seed(derived_seed(options.seed, 0))
         trainer = kind(model, source, options, fabric)
 
@@ -78,15 +79,24 @@ def train(
                 on_first(fabric, lambda: write_checkpoint(path, capture(trainer, identity)))
                 trainer.last_good = path
 
+        def between() -> None:
+            """Call with the epochs done, if none is under way; training sees nothing of it."""
+            if after_epoch is not None and not trainer.step:
+                with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                    after_epoch(trainer.epoch)
+
         if saved is not None:
             restore(trainer, saved)
             trainer.last_good = path
             note(f"going on from {path}: {saved.epoch} of {options.epochs} epochs were done")
         try:
             with trainer.progress_bar() as bar:
+                if saved is not None:  # what came after its last epoch may have been cut short
+                    between()
                 while trainer.epoch < options.epochs and not trainer.must_stop(stop):
                     trainer.train_epoch(stop, bar)
                     save()
+                    between()
             interrupted = trainer.epoch < options.epochs
             if not interrupted and (done := trainer.finish()):
                 note(done)

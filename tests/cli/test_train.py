@@ -68,6 +68,7 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--model", "ae", "--entropy-weight", "1"], "ae has no --entropy-weight"),
         (["--normalize-code"], "the model eae has no --normalize-code"),
         (["--entropy-weight", "-1"], "entropy_weight must be"),
+        (["--regularizer", "sigrek"], "unknown regularizer 'sigrek'; did you mean 'sigreg'?"),
         (["--epochs", "0"], "epochs must be an integer of at least 1"),
         (["--width", "0"], "width"),
         (["--latent-dim", "0"], "latent_dim"),
@@ -82,6 +83,8 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--learning-rate-decay", "2"], "learning_rate_decay must be above 0 and at most 1"),
         (["--score", "--judges", "cifar10"], "cifar10 is for colour images, digits is grey"),
         (["--score", "--dataset", "faces64", "--judges", "classifier"], "for faces64 take cifar10"),
+        (["--score-at", "0.5"], "--score-at goes with --score"),
+        (["--score", "--score-at", "0.5", "1"], "above 0 and below 1, got 1"),
         (["--resume"], "name it with --output"),
     ],
 )
@@ -101,6 +104,26 @@ def test_a_network_with_fewer_convolutions_is_trained_and_read_again(said, tmp_p
     assert read_record(tmp_path / "record.json").parameters["convolutions"] == 2
     trained = load_model(tmp_path / "model.safetensors")
     assert sum(isinstance(layer, nn.Conv2d) for layer in trained.encoder) == 2
+
+
+def test_scores_on_the_way_are_those_of_shorter_runs_and_stay_known(said, tmp_path):
+    words = ["train", "--model", "eae", *SMALL, "--score", "--samples", 50]
+    way = [*words, "--epochs", 4, "--score-at", 0.5, 0.1, "--output", tmp_path / "way"]
+    assert said(*way)[0] == 0
+    record = read_record(tmp_path / "way" / "record.json")
+    assert record.parameters["score_at"] == [0.5, 0.1]
+    curves = {name: curve for name, curve in record.curves.items() if name.startswith("scored_")}
+    assert curves["scored_epochs"] == [1, 2, 4]
+
+    assert said(*words, "--epochs", 2, "--output", tmp_path / "short")[0] == 0
+    for run, place in ((read_record(tmp_path / "short" / "record.json"), 1), (record, 2)):
+        for name in ("reconstruction_error", "fd_classifier_standard", "fd_classifier_mixture"):
+            assert curves[f"scored_{name}"][place] == pytest.approx(run.metrics[name])
+
+    # A run whose end was cut off has them still.
+    (tmp_path / "way" / "record.json").unlink()
+    assert said(*way, "--resume")[0] == 0
+    assert read_record(tmp_path / "way" / "record.json").curves == record.curves
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -175,3 +198,21 @@ def test_an_unwritable_output_folder_is_named(said, tmp_path):
     status, _, err = said("train", *SMALL, "--output", tmp_path / "file" / "run")
     assert status == 1
     assert f"cannot write {tmp_path / 'file' / 'run'}" in err
+
+
+def test_a_regularizer_by_its_name(said, tmp_path):
+    words = ["--regularizer", "sigreg", "--entropy-weight", "0.5", "--output", tmp_path / "run"]
+    status, out, _ = said("train", "--epochs", 1, *SMALL, *words)
+    assert status == 0
+    assert "regularizer" in out
+    record = read_record(tmp_path / "run" / "record.json")
+    assert record.parameters["options"]["regularizer"] == "sigreg"
+    assert len(record.curves["regularizer"]) == 1
+    assert load_model(tmp_path / "run" / "model.safetensors").options.regularizer == "sigreg"
+
+
+def test_the_pin_on_the_norms(said, tmp_path):
+    words = ["--radial-weight", "20", "--output", tmp_path / "run"]
+    assert said("train", "--epochs", 1, *SMALL, *words)[0] == 0
+    record = read_record(tmp_path / "run" / "record.json")
+    assert {"entropy", "radial"} <= record.curves.keys()

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from eae_core import build_model, knn_entropy
-from eae_core.models import EAE, AEOptions, EAEOptions
+from eae_core.models import EAE, AEOptions, EAEOptions, rebuild_model
 from eae_core.models.entropic import orthonormal_rows
+from eae_core.regularizers import REGULARIZERS, entropy_radial_loss, koleo_loss, radial_loss
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.05, 2.0])
@@ -165,3 +166,77 @@ def test_impossible_options(options, message):
 def test_a_map_cannot_go_to_more_dimensions():
     with pytest.raises(ValueError, match="entropy_dim 8 is above latent_dim 4"):
         build_model("eae", (1, 32, 32), 4, width=1, options=EAEOptions(entropy_map="redrawn"))
+
+
+# --- other terms in place of the entropy
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_every_regularizer_trains_the_encoder(name, linear_encoder, grey):
+    torch.manual_seed(0)
+    model = EAE(linear_encoder(3), grey(0.5), 3, EAEOptions(regularizer=name, k=2))
+    terms = model.loss(torch.rand(20, 1, 2, 2))
+    word, sign = ("entropy", -1) if name == "knn_entropy" else ("regularizer", 1)
+    assert sorted(terms) == sorted(["loss", "reconstruction", word])
+    expected = terms["reconstruction"] + sign * terms[word]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+    terms["loss"].backward()
+    # Constant's decoder ignores the code: the gradient comes from the term.
+    assert model.encoder[1].weight.grad.abs().max() > 0
+
+
+def test_a_regularizer_has_the_entropys_weight_and_its_k(linear_encoder, grey):
+    options = EAEOptions(entropy_weight=3.0, regularizer="koleo", k=4)
+    model = EAE(linear_encoder(2), grey(0.5), 2, options)
+    x = torch.rand(20, 1, 2, 2)
+    terms = model.loss(x)
+    z = model.encode(x)
+    assert terms["regularizer"].item() == pytest.approx(koleo_loss(z, k=4).item(), rel=1e-5)
+    expected = terms["reconstruction"] + 3 * terms["regularizer"]
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_pin_on_the_norms_is_added_in_nats(linear_encoder, grey):
+    torch.manual_seed(0)
+    x = torch.rand(20, 1, 2, 2)
+    pinned = EAE(linear_encoder(2), grey(0.5), 2, EAEOptions(entropy_weight=2, radial_weight=5.0))
+    terms = pinned.loss(x)
+    z = pinned.encode(x)
+    assert terms["radial"].item() == pytest.approx(radial_loss(z).item(), rel=1e-5)
+    expected = terms["reconstruction"] + 2 * entropy_radial_loss(z, radial_weight=5.0)
+    assert terms["loss"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_model_with_a_regularizer_is_read_again():
+    options = EAEOptions(regularizer="energy")
+    model = build_model("eae", (1, 32, 32), 2, width=1, options=options)
+    assert rebuild_model(model.config).options == options
+    plain = build_model("eae", (1, 32, 32), 2, width=1)
+    assert plain.state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"), [("sigreg", 2), ("koleo", 5), ("entropy_radial", 5), ("covariance", 6)]
+)
+def test_batches_that_a_regularizer_needs(name, needed, linear_encoder, grey):
+    model = EAE(linear_encoder(4), grey(0.5), 4, EAEOptions(regularizer=name, k=3))
+    assert model.minimum_batch_size == needed
+    with pytest.raises(ValueError, match=f"regularizer '{name}': use at least {needed} images"):
+        model.loss(torch.rand(needed - 1, 1, 2, 2))
+    assert model.loss(torch.rand(needed, 1, 2, 2))["loss"].isfinite()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regularizer": "sigrek"}, "did you mean 'sigreg'"),
+        ({"radial_weight": -1.0}, "radial_weight must be finite and at least 0"),
+        ({"radial_weight": 1.0, "regularizer": "mmd"}, "goes with the regularizer 'knn_entropy'"),
+        ({"radial_weight": 1.0, "constraint": "box"}, "radial_weight compares the code itself"),
+        ({"regularizer": "mmd", "constraint": "sphere"}, "'mmd' compares .* not with 'sphere'"),
+        ({"regularizer": "mmd", "entropy_map": "fixed"}, "not with 'batch_norm' and 'fixed'"),
+    ],
+)
+def test_impossible_regularizers(options, message):
+    with pytest.raises(ValueError, match=message):
+        EAEOptions(**options)

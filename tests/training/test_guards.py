@@ -8,9 +8,9 @@ import torch
 from eae_core.training.guards import (
     LossLog,
     compiler_failure,
-    stop_requests,
-    first_nonfinite_output,
     first_nonfinite,
+    first_nonfinite_output,
+    stop_requests,
 )
 
 

@@ -284,3 +284,19 @@ def test_an_error_of_the_model_passes_with_the_place(tiny, images):
     with pytest.raises(ValueError, match="something else") as caught:
         fit(model, images(), options())
     assert caught.value.__notes__ == ["In training, epoch 2, step 3."]
+
+
+def test_what_comes_between_epochs_changes_nothing_and_comes_again_after_a_resume(
+    tiny, images, path, assert_same_weights
+):
+    def told(epoch):
+        calls.append(epoch)
+        torch.rand(3)
+
+    calls, plain, told_of = [], tiny(), tiny()
+    fit(plain, images(22), options(epochs=3))
+    fit(told_of, images(22), options(epochs=2), checkpoint=path, after_epoch=told)
+    again = tiny()
+    fit(again, images(22), options(epochs=3), checkpoint=path, after_epoch=told)
+    assert calls == [1, 2, 2, 3]
+    assert_same_weights(again, plain)

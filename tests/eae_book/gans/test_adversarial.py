@@ -14,9 +14,16 @@ from eae_book.gans.generators import build_generator
 from eae_book.gans.unpadded import unpadded_images
 from eae_book.gans.wasserstein_gan import WGAN, WGANGP
 from eae_core.data import ImageSet
-from eae_core.training import CheckpointError, TrainingDiverged, TrainOptions, fit, load_model, trainer
-from eae_core.training.checkpoints import read_checkpoint
 from eae_core.seeds import derived_seed, epoch_order
+from eae_core.training import (
+    CheckpointError,
+    TrainingDiverged,
+    TrainOptions,
+    fit,
+    load_model,
+    trainer,
+)
+from eae_core.training.checkpoints import read_checkpoint
 
 STEPS = 4  # of an epoch: 22 images in batches of 5
 

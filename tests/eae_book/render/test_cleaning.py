@@ -34,7 +34,7 @@ def stream(text, name="stdout"):
 @pytest.fixture
 def source():
     """A chapter with old outputs."""
-    cells = [markdown("# x"), code("n = 1", "parameters"), code("print(n)", "nbval-check-output")]
+    cells = [markdown("# x"), code("n = 1", "parameters"), code("print(n)", "hide-input")]
     cells[2].outputs = [stream("old\n")]
     cells[2].execution_count = 7
     return new_notebook(cells=cells, metadata={"kernelspec": KERNELSPEC})

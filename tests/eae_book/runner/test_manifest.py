@@ -39,6 +39,7 @@ def test_a_leading_zero_may_be_left_out(manifest):
         ("frist", "did you mean 'first'"),
         ("99", "possible: 01_first, 12_k_neighbours"),
         ("", "possible: 01_first, 12_k_neighbours"),
+        ("²", "no chapter '²'; possible"),
     ],
 )
 def test_an_unknown_chapter_is_answered_with_the_nearest(manifest, request_, message):
@@ -63,6 +64,8 @@ def test_an_unknown_chapter_is_answered_with_the_nearest(manifest, request_, mes
         (of_profiles("profiles", []), "profiles, quick: should be a mapping, not "),
         (of_profiles("profiles", {"a": [1]}), "profiles, quick, a: should be a number"),
         ({"profiles": {"quick": {}, "cpu": {"a": 1}, "paper": {}}}, "cpu should be {}"),
+        ({"tolerance": "5 %"}, "tolerance: should be a valid number, not '5 %'"),
+        ({"tolerance": 1.0}, "tolerance: should be less than 1, not 1.0"),
         ({"need": []}, "unknown key 'need'; did you mean 'needs'"),
     ],
 )
@@ -70,6 +73,12 @@ def test_a_wrong_entry_is_named(tmp_path, changes, message):
     path = write_manifest(tmp_path, entry(id="00", slug="zeroth"), entry(**changes))
     with pytest.raises(UsageError, match=f"entry 2.*{message}"):
         load_manifest(path)
+
+
+def test_the_tolerance_of_a_chapter_is_small_unless_it_declares_another(tmp_path):
+    path = write_manifest(tmp_path, entry(), entry(id="02", slug="second", tolerance=0.2))
+    first, second = load_manifest(path).chapters
+    assert (first.tolerance, second.tolerance) == (0.001, 0.2)
 
 
 def test_missing_keys_and_repeated_names_are_errors(tmp_path):

@@ -1,0 +1,89 @@
+"""What a reader may pass over is folded: imports, plotting code, and the lines of checked claims.
+
+The committed notebooks keep everything in sight; only the rendered pages fold it.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+from typing import Any
+
+from eae_book.checks import FAILS, HOLDS
+
+HIDE = "hide-input"
+SHOWN = {"parameters", "show-input"}  # cells with one of these tags stay open
+
+
+def fold(notebook: Any) -> Any:
+    """Fold a notebook (an nbformat node) in place, and return it."""
+    for cell in notebook["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        tags = cell["metadata"].setdefault("tags", [])
+        if HIDE not in tags and not SHOWN & set(tags) and is_passed_over(cell):
+            tags.append(HIDE)
+        cell["outputs"] = [part for output in cell["outputs"] for part in with_badge(output)]
+    return notebook
+
+
+def is_passed_over(cell: Any) -> bool:
+    """Whether a cell's code only imports, or draws a figure."""
+    draws = any("image/png" in output.get("data", {}) for output in cell["outputs"])
+    return draws or only_imports(cell["source"])
+
+
+def only_imports(source: str) -> bool:
+    r"""Whether code imports names and at most calls functions without a result.
+
+    >>> only_imports("import math\nuse_book_style()"), only_imports("import math\nx = 1")
+    (True, False)
+    """
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:  # a magic command
+        return False
+    kinds = (ast.Import, ast.ImportFrom)
+    calls = all(isinstance(node, (*kinds, ast.Expr)) for node in body)
+    return calls and any(isinstance(node, kinds) for node in body)
+
+
+def with_badge(output: Any) -> list[Any]:
+    """An output without its lines of claims, and before it a badge that counts and holds them."""
+    if output["output_type"] != "stream" or output.get("name") != "stdout":
+        return [output]
+    text = output["text"] if isinstance(output["text"], str) else "".join(output["text"])
+    lines = text.splitlines()
+    claims = [line for line in lines if line.startswith((HOLDS, FAILS))]
+    if not claims:
+        return [output]
+    rest = [line for line in lines if line not in claims]
+    found = [_display(badge(claims), "\n".join(claims))]
+    if any(map(str.strip, rest)):
+        output["text"] = "\n".join(rest) + "\n"
+        found.insert(0, output)
+    return found
+
+
+def badge(claims: list[str]) -> str:
+    """The lines of claims behind a count, red and open where one fails.
+
+    >>> badge(["holds: a: value 1, band [0, 2]"])
+    '<details class="claims"><summary>1 check holds</summary><pre>a: value 1, ...</pre></details>'
+    """
+    failed = [line for line in claims if line.startswith(FAILS)]
+    count = len(claims)
+    if failed:
+        words = f"{len(failed)} of {count} check{'s' if count > 1 else ''} fail"
+        words += "s" if len(failed) == 1 else ""
+    else:
+        words = "1 check holds" if count == 1 else f"{count} checks hold"
+    shown = html.escape("\n".join(line.removeprefix(HOLDS) for line in claims), quote=False)
+    kind = 'class="claims claims-fail" open' if failed else 'class="claims"'
+    return f"<details {kind}><summary>{words}</summary><pre>{shown}</pre></details>"
+
+
+def _display(markup: str, text: str) -> Any:
+    from nbformat.v4 import new_output
+
+    return new_output("display_data", {"text/html": markup, "text/plain": text})

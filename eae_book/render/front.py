@@ -1,0 +1,166 @@
+"""What came out, for the first page: samples of four models and five findings, from the records.
+
+The page is written when the book is staged, so its numbers are those of the committed records.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+
+from eae_book.plotting import image_rows, use_book_style
+from eae_book.records import caption, recorded
+from eae_book.render.runs_page import markdown_text
+from eae_book.sheets import read_recorded_rows
+from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_core.records import Record
+
+FRONT = "models-front"
+VARIANTS = {
+    "ae": "plain autoencoder",
+    "w0": "batch norm alone",
+    "w1": "EAE: and entropy",
+    "radial": "EAE: and lengths",
+}
+SETS = {"mnist": ("MNIST", "classifier"), "celeba64": ("faces", "cifar10")}
+
+
+def front_files(root: Path) -> dict[str, str | bytes]:
+    """Files to put beside the first page: pictures, and the text that it includes, by name.
+
+    Args:
+        root: the folder of all records.
+    """
+    files: dict[str, str | bytes] = {}
+    parts = []
+    for dataset, (title, features) in SETS.items():
+        found = _runs(dataset, root)
+        if len(found) < len(VARIANTS):
+            continue
+        name = f"figures/front-{dataset}.png"
+        files[name] = _picture(found, features, root)
+        parts.append(_figure(name, title, found, features))
+    files["_front.md"] = "\n".join([*parts, _findings(root)])
+    return files
+
+
+def _runs(dataset: str, root: Path) -> dict[str, Record]:
+    """The recorded run of each variant on a data set."""
+    records = recorded(FRONT, root)
+    names = {variant: f"{dataset}-{_model(variant)}-seed0" for variant in VARIANTS}
+    return {variant: records[name] for variant, name in names.items() if name in records}
+
+
+def _model(variant: str) -> str:
+    return variant if variant == "ae" else f"eae-{variant}"
+
+
+def _picture(found: dict[str, Record], features: str, root: Path) -> bytes:
+    rows = {}
+    for variant, record in found.items():
+        distance = record.metrics[f"fd_{features}_standard"]
+        label = f"{VARIANTS[variant]}\ndistance {distance:.0f}"
+        rows[label] = read_recorded_rows(record, root)["own 1"]
+    with mpl.rc_context():
+        use_book_style()
+        figure = image_rows(rows)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+        plt.close(figure)
+    return buffer.getvalue()
+
+
+def _figure(name: str, title: str, found: dict[str, Record], features: str) -> str:
+    spread = ", ".join(
+        f"{VARIANTS[variant]} {record.metrics[f'fd_{features}_standard']:.1f}"
+        for variant, record in found.items()
+    )
+    made = markdown_text(caption(next(iter(found.values()))))
+    return f"""```{{figure}} {name}
+:name: fig-front-{title.lower()}
+:alt: Four rows of ten images that four models drew from the same ten random codes ({title}).
+:width: 100%
+
+Ten random Gaussian codes, decoded by four models trained on {title}. \
+Fréchet distance of many such samples to test images, lower is better: {spread}. {made}
+```
+"""
+
+
+def _findings(root: Path) -> str:
+    lines = "\n".join(f"{number}. {line}" for number, line in enumerate(findings(root), start=1))
+    return f":::{{admonition}} What we found\n:class: tip\n\n{lines}\n:::\n"
+
+
+def findings(root: Path) -> Iterator[str]:
+    """The findings that a practitioner must know, each with its numbers from records."""
+    scan, colour = (_by_weight(name, "classifier", root) for name in ("mnist", "cifar10"))
+    if scan:
+        none = scan[0.0]["standard"]
+        best = min(scan, key=lambda weight: scan[weight]["standard"])
+        low = scan[best]["standard"]
+        yield (
+            "**The entropy term works.** On MNIST, samples from $\\mathcal{N}(0, I)$ lie at a "
+            f"distance of {none:.1f} with batch normalisation alone, and {low:.1f} with the term "
+            f"at its best weight ({best:g}): {{ref}}`Chapter 12 <ch-table>`."
+        )
+        fitted = min(scan, key=lambda weight: scan[weight]["mixture"])
+        yield (
+            "**If you may fit a density afterwards, you may not need it.** With ten Gaussians "
+            f"fitted to the codes the best weight is {fitted:g}, at {scan[fitted]['mixture']:.1f} "
+            f"against {low:.1f} for the best from $\\mathcal{{N}}(0, I)$: "
+            "{ref}`Chapter 11 <ch-ex-post-density>`."
+        )
+    n, d = 100, 16
+    gain = expected_sphere_estimate(d, n) - expected_gaussian_estimate(d, n)
+    yield (
+        f"**The batch term prefers a sphere.** At $n = {n}$, $d = {d}$ the mean estimate for "
+        f"points on a sphere is {gain:.2f} nats higher than for a Gaussian: "
+        "{ref}`Chapter 6 <ch-batch-rewards>`."
+    )
+    if kid := _inception(root):
+        yield (
+            "**A stronger metric says less.** On faces, Inception's kernel distance of samples "
+            f"(times 1000) is {kid['w0']:.1f} with batch normalisation alone and {kid['w3']:.1f} "
+            "at weight 3: {ref}`Chapter 12 <ch-table>`."
+        )
+    if colour:
+        without, with_term = colour[0.0]["standard"], colour[1.0]["standard"]
+        yield (
+            "**On small colour images nothing is decided.** On CIFAR-10 the distance is "
+            f"{without:.1f} without and {with_term:.1f} with the term, in runs too short to "
+            "reconstruct as well as principal components do: {ref}`Chapter 8 <ch-eae-cifar10>`."
+        )
+
+
+def _by_weight(dataset: str, features: str, root: Path) -> dict[float, dict[str, float]]:
+    """Mean distances over seeds by entropy weight, of the scan with the nearest neighbour."""
+    found: dict[float, dict[str, list[float]]] = {}
+    for record in recorded("models-scan", root).values():
+        options = record.parameters["options"]
+        if record.parameters["dataset"] == dataset and options["k"] == 1:
+            kinds = found.setdefault(options["entropy_weight"], {"standard": [], "mixture": []})
+            for kind, values in kinds.items():
+                values.append(record.metrics[f"fd_{features}_{kind}"])
+    return {w: {kind: mean(v) for kind, v in kinds.items()} for w, kinds in found.items()}
+
+
+def _inception(root: Path) -> dict[str, float]:
+    """Inception's kernel distance of N(0, I) samples of faces, times 1000, mean over seeds."""
+    records = recorded("models-inception", root)
+    found = {
+        variant: [
+            1000 * record.metrics["kid_768_standard"]
+            for name, record in records.items()
+            if name.startswith(f"celeba64-eae-{variant}-seed")
+        ]
+        for variant in ("w0", "w3")
+    }
+    if not all(found.values()):
+        return {}
+    return {variant: mean(values) for variant, values in found.items()}

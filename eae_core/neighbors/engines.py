@@ -1,0 +1,80 @@
+"""The two engines that need no matrix product: subtraction, and SciPy's k-d tree."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eae_core.neighbors.memory import rows_within
+
+LARGEST_BLOCK = 2**23  # bytes; more does not run faster
+FEW_QUERIES = 300  # below this, starting threads takes longer than they save
+
+
+def search_dense(
+    x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int, unit: float = 1.0
+) -> Tensor:
+    """Indices (n, k) of the k nearest in any order, by subtraction of every pair; the reference.
+
+    Squares of distances beyond 1e19 in float32 overflow, and those below 1e-19 vanish. Differences
+    divided by a ``unit`` first keep theirs, in twice the memory.
+    """
+    per_row = y.element_size() * len(y) + 24 * k
+    # A third, for an allocator may give the next block another place than the last one.
+    block_bytes = min(rows_within(limit, per_row) * per_row // 3, LARGEST_BLOCK)
+    rows = max(1, block_bytes // (per_row if unit == 1 else 2 * per_row))
+    found = torch.empty(len(x), k, dtype=torch.int64, device=x.device)
+    for start in range(0, len(x), rows):
+        part = slice(start, start + rows)
+        if unit == 1:
+            block = torch.cdist(x[part], y, compute_mode="donot_use_mm_for_euclid_dist")
+        else:
+            block = x.new_zeros(len(x[part]), len(y))
+            for a, b in zip(x[part].T, y.T, strict=True):  # a coordinate at a time
+                block += (a[:, None] - b).div_(unit).square_()
+        if exclude is not None:
+            block.scatter_(1, exclude[part, None], torch.inf)
+        found[part] = smallest(block, k)[1]
+        del block
+    return found
+
+
+def smallest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest entries of each row and their columns, (n, k) each, in ascending order."""
+    if k == 1:  # a minimum is quicker than a ranking
+        least = block.min(1, keepdim=True)
+        return least.values, least.indices
+    values, columns = block.topk(k, largest=False)
+    return values, columns
+
+
+def search_kdtree(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int) -> Tensor:
+    """Indices (n, k) of the k nearest in any order, in float64 on the CPU: for few dimensions."""
+    from scipy.spatial import cKDTree  # takes longer to import than a small search takes
+
+    wanted = k if exclude is None else k + 1  # a point that is left out is among the nearest
+    rows = rows_within(limit, 8 * x.shape[1] + 24 * wanted, tree_bytes(*y.shape))
+    # Measured: in few dimensions a tree split at midpoints is built faster and searched as fast;
+    # in more, larger leaves win.
+    few = y.shape[1] <= 4
+    tree = cKDTree(y.cpu().numpy(), balanced_tree=not few, leafsize=16 if few else 32)
+    # Queries that follow each other closely walk the same branches: go through them leaf by leaf.
+    order = torch.from_numpy(tree.indices) if x is y else torch.arange(len(x))
+    found = torch.empty(len(x), k, dtype=torch.int64)
+    for part in order.split(rows):
+        queries = x[part.to(x.device)].cpu().numpy()
+        workers = 1 if len(part) <= FEW_QUERIES else torch.get_num_threads()
+        near = tree.query(queries, k=np.arange(1, wanted + 1), workers=workers)[1]
+        if exclude is not None:
+            other = near != exclude[part.to(x.device), None].cpu().numpy()
+            # Among more points that coincide than were asked for, it may not be in its own list.
+            other[other.all(1), -1] = False
+            near = near[other].reshape(-1, k)
+        found[part] = torch.from_numpy(near)
+    return found.to(x.device)
+
+
+def tree_bytes(m: int, d: int) -> int:
+    """Memory of a tree of m points, about: their copy in float64, their order, and the nodes."""
+    return m * (8 * d + 32)

@@ -1,0 +1,109 @@
+"""Any term in units of its own spread on Gaussian batches, so that weights mean the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from eae_core.distributed import Group
+from eae_core.regularizers.common import whole_batch
+
+Term = Callable[[Tensor], Tensor]
+
+
+class Spread(NamedTuple):
+    """What a term gives on batches from N(0, I)."""
+
+    mean: float
+    deviation: float
+
+
+class Calibrated(nn.Module):
+    """A term less its Gaussian mean, over its Gaussian standard deviation; see `calibrated`."""
+
+    def __init__(self, term: Term, *, batches: int, batch_norm: bool, group: Group) -> None:
+        super().__init__()
+        self.term, self.batches, self.batch_norm, self.group = term, batches, batch_norm, group
+        self.spreads: dict[tuple[int, int], Spread] = {}
+
+    def spread(self, n: int, d: int) -> Spread:
+        """Mean and standard deviation on Gaussian batches of n x d, measured at the first call.
+
+        Raises:
+            ValueError: the term does not vary from batch to batch.
+        """
+        if (n, d) not in self.spreads:
+            values = gaussian_values(
+                self.term, n, d, batches=self.batches, batch_norm=self.batch_norm
+            )
+            if not values.std() > 0:
+                raise ValueError(
+                    f"the term has the same value on all {self.batches} Gaussian batches of {n} x "
+                    f"{d}, so it has no unit there; is it one that batch_norm=True holds fixed?"
+                )
+            self.spreads[n, d] = Spread(float(values.mean()), float(values.std()))
+        return self.spreads[n, d]
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The calibrated term of codes z (n, d), in standard deviations."""
+        z = whole_batch(z, group=self.group)
+        mean, deviation = self.spread(*z.shape)
+        return (self.term(z) - mean) / deviation
+
+
+def calibrated(
+    term: Term, *, batches: int = 256, batch_norm: bool = False, group: Group = None
+) -> Calibrated:
+    r"""A term in units of its spread on Gaussian batches of the same n and d.
+
+    .. math:: L'(z) = \frac{L(z) - \bar L_{n,d}}{s_{n,d}}
+
+    0 for a Gaussian batch on average, 1 one standard deviation above. Mean and standard deviation
+    are measured once for every n and d, on the CPU, from a seed of their own, without touching
+    torch's global generator.
+
+    Args:
+        term: codes (n, d) to a scalar, e.g. ``sigreg_loss`` or ``SIGRegLoss(slices=64)``.
+        batches: drawn for the measurement.
+        batch_norm: standardise them exactly, as the codes of a batch-normalised network are.
+        group: ranks that hold the batch together; the term itself then has no group.
+
+    Returns:
+        A module of codes z (n, d).
+
+    Raises:
+        ValueError: fewer than 2 batches.
+
+    Example:
+        >>> from eae_core.regularizers import radial_loss
+        >>> term = calibrated(radial_loss)
+        >>> bool(term(torch.randn(100, 8)).abs() < 6), bool(term(torch.ones(100, 8)) > 6)
+        (True, True)
+    """
+    if batches < 2:
+        raise ValueError(f"batches must be at least 2, got {batches}")
+    return Calibrated(term, batches=batches, batch_norm=batch_norm, group=group)
+
+
+@torch.no_grad()
+def gaussian_values(
+    term: Term, n: int, d: int, *, batches: int, batch_norm: bool = False, seed: int = 0
+) -> Tensor:
+    """Values (batches,) of a term on batches of n points from N(0, I_d), in float64.
+
+    Example:
+        >>> gaussian_values(lambda z: z.square().mean(), 5, 2, batches=3, batch_norm=True)
+        tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
+    """
+    values = []
+    with torch.random.fork_rng(devices=[]):  # terms that draw directions take the global generator
+        torch.manual_seed(seed)
+        for _ in range(batches):
+            z = torch.randn(n, d)
+            if batch_norm:
+                z = (z - z.mean(0)) / z.std(0, correction=0)
+            values.append(float(term(z)))
+    return torch.tensor(values, dtype=torch.float64)

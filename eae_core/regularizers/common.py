@@ -1,0 +1,200 @@
+"""What all terms share: the whole batch in full precision, directions, quantiles, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from scipy import special
+from torch import Tensor, nn
+
+from eae_core.distributed import Group, gather_rows, process_group
+from eae_core.entropy.samples import check_sample, no_autocast
+from eae_core.neighbors import Engine
+
+Options = ParamSpec("Options")
+Key = ParamSpec("Key")
+Result = TypeVar("Result")
+
+
+def full_precision(
+    term: Callable[Concatenate[Tensor, Options], Tensor],
+) -> Callable[Concatenate[Tensor, Options], Tensor]:
+    """Let a term compute outside autocast, whatever the network does."""
+
+    @wraps(term)
+    def precise(z: Tensor, *args: Options.args, **options: Options.kwargs) -> Tensor:
+        with no_autocast(z.device if isinstance(z, Tensor) else torch.device("cpu")):
+            return term(z, *args, **options)
+
+    return cast(Callable[Concatenate[Tensor, Options], Tensor], precise)
+
+
+def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
+    """Compute a function of sizes once for each, and let torch.compile take its result as given."""
+    cached = lru_cache(maxsize=64)(function)
+
+    def once(*key: Any) -> Result:
+        return cached(*key)
+
+    return cast(Callable[Key, Result], torch.compiler.assume_constant_result(once))
+
+
+class Regularizer(nn.Module):
+    """A term as a module: its options, held; each subclass names the function and its options."""
+
+    def __init__(self, term: Callable[..., Tensor], *, group: Group, **options: Any) -> None:
+        super().__init__()
+        self.term, self.group, self.options = term, group, options
+
+    def forward(self, z: Tensor) -> Tensor:
+        """The term of codes z (n, d)."""
+        return self.term(z, group=self.group, **self.options)
+
+    def extra_repr(self) -> str:
+        """The options that are set."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
+
+def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
+    """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
+
+    With a group each rank holds all rows and computes the whole term: the value is that of one
+    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
+    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
+
+    Args:
+        z: (n, d), or the rank's own rows of it.
+        group: the ranks that hold the batch together.
+        least: rows that the term needs.
+
+    Raises:
+        TypeError: no tensor, or not of floats.
+        ValueError: not n x d, too few rows, NaN or infinity.
+
+    Example:
+        >>> whole_batch(torch.ones(3, 2, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    if group is not None and isinstance(z, Tensor) and z.is_floating_point():
+        z, _ = gather_rows(z if z.dtype == torch.float64 else z.float(), group)
+    look = isinstance(z, Tensor) and z.device.type == "cpu" and not torch.compiler.is_compiling()
+    z = check_sample(z, values=look)
+    if len(z) < least:
+        raise ValueError(
+            f"z has {len(z)} rows and this term needs at least {least}: use a larger batch, "
+            "or group= where other ranks hold the rest of it"
+        )
+    return z
+
+
+def project(z: Tensor, slices: int, directions: Tensor | None, group: Group) -> Tensor:
+    """Projections (n, slices) of a batch z (n, d) onto unit directions.
+
+    Args:
+        z: (n, d).
+        slices: number of directions to draw, uniform on the sphere, from torch's global generator;
+            those of a group's first rank hold for all.
+        directions: (d, slices) to take instead, of any length above 0.
+        group: the ranks that hold the batch together.
+
+    Raises:
+        ValueError: no slice, or directions of another dimension.
+
+    Example:
+        >>> project(torch.tensor([[3.0, 4.0]]), 1, torch.tensor([[0.0], [2.0]]), None)
+        tensor([[4.]])
+    """
+    d = z.shape[1]
+    if directions is None:
+        if slices < 1:
+            raise ValueError(f"slices must be at least 1, got {slices}")
+        directions = torch.randn(d, slices, device=z.device, dtype=z.dtype)
+        if group is not None:
+            group = process_group(group)
+            dist.broadcast(directions, dist.get_global_rank(group, 0), group=group)
+    elif directions.ndim != 2 or len(directions) != d:
+        raise ValueError(
+            f"directions must be d x slices = {d} x slices for these codes, got shape "
+            f"{tuple(directions.shape)}"
+        )
+    directions = directions.to(z)
+    projections: Tensor = z @ (directions / directions.norm(dim=0))
+    return projections
+
+
+def normal_quantiles(n: int, like: Tensor, offset: float = 0.5) -> Tensor:
+    r"""Quantiles (n,) of N(0, 1) at :math:`(i - a) / (n + 1 - 2a)`, i = 1 ... n.
+
+    Args:
+        n: how many.
+        like: a tensor of the dtype and the device of the result.
+        offset: a; 1/2 for the middles of n cells of equal mass, 0 for :math:`i / (n + 1)`.
+
+    Example:
+        >>> normal_quantiles(3, torch.ones(1))
+        tensor([-0.9674,  0.0000,  0.9674])
+    """
+    return _quantiles(0, n, offset, like.dtype, like.device)
+
+
+def chi_quantiles(n: int, d: int, like: Tensor) -> Tensor:
+    """Quantiles (n,) of the chi distribution with d degrees of freedom at (i - 1/2) / n.
+
+    Example:
+        >>> chi_quantiles(3, 2, torch.ones(1))  # sqrt(-2 log(1 - p))
+        tensor([0.6039, 1.1774, 1.8930])
+    """
+    return _quantiles(d, n, 0.5, like.dtype, like.device)
+
+
+def first_coordinate(d: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Nodes and weights of :math:`E f(\theta_1)` over uniform directions in R^d, for even f.
+
+    A Gauss-Gegenbauer rule of 64 nodes, of which the positive half is returned: exact for
+    polynomials up to degree 127.
+
+    Example:
+        >>> node, weight = first_coordinate(5, torch.ones(1))
+        >>> (weight * node**2).sum()  # 1 / d
+        tensor(0.2000)
+    """
+    return _gegenbauer(d, like.dtype, like.device)
+
+
+@constant
+def _quantiles(d: int, n: int, offset: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Of the chi distribution, or of the standard Gaussian for d = 0."""
+    share = (torch.arange(1, n + 1, dtype=torch.float64).numpy() - offset) / (n + 1 - 2 * offset)
+    values = (2 * special.gammaincinv(d / 2, share)) ** 0.5 if d else special.ndtri(share)
+    return torch.as_tensor(values).to(device=device, dtype=dtype)
+
+
+@constant
+def _gegenbauer(d: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    if d == 1:
+        return torch.ones(1, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
+    node, weight = special.roots_gegenbauer(64, d / 2 - 1)
+    half, share = node[node > 0], weight[node > 0] / weight[node > 0].sum()
+    return torch.as_tensor(half).to(device, dtype), torch.as_tensor(share).to(device, dtype)
+
+
+def traceable_engine() -> Engine:
+    """The engine of a neighbour search: the fastest, or while torch.compile looks, one in torch."""
+    return "blocked" if torch.compiler.is_compiling() else "auto"
+
+
+def pair_squares(z: Tensor) -> Tensor:
+    """Squared distances (n, n) of all pairs; good to rounding of the squares of the norms."""
+    squares = z.square().sum(1)  # (n,)
+    found: Tensor = (squares[:, None] + squares - 2 * (z @ z.T)).clamp(min=0)
+    return found
+
+
+def mean_over_pairs(values: Tensor) -> Tensor:
+    """Mean of a symmetric (n, n) matrix off its diagonal."""
+    n = len(values)
+    return (values.sum() - values.diagonal().sum()) / (n * (n - 1))

@@ -1,0 +1,52 @@
+"""The norms of a batch beside those of a Gaussian: the pin that keeps codes off a shell."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer, chi_quantiles, full_precision, whole_batch
+
+
+@full_precision
+def radial_loss(z: Tensor, *, group: Group = None) -> Tensor:
+    r"""Squared Wasserstein distance of the norms of a batch to the norm of N(0, I).
+
+    .. math:: L = \frac1n \sum_{i=1}^n \bigl( \lVert z \rVert_{(i)} - q_i \bigr)^2,
+              \qquad q_i = F_{\chi_d}^{-1}\Bigl(\frac{i - 1/2}n\Bigr)
+
+    with the i-th smallest norm. It is a mean over the batch: about 1/2 for a sphere of radius
+    :math:`\sqrt d` in any dimension, and of the order of (log log n) / n for a Gaussian. It sees
+    the norms alone, not the directions.
+
+    Args:
+        z: (n, d), n >= 2.
+        group: ranks that hold the batch together.
+
+    Returns:
+        A scalar, in squared units of the code.
+
+    Raises:
+        TypeError: no tensor of floats.
+        ValueError: not n x d, one row, NaN or infinity.
+
+    Source:
+        Norms against the chi distribution: Radial-VCReg (2026, arXiv 2602.14272).
+
+    Example:
+        >>> z = torch.nn.functional.normalize(torch.randn(500, 64)) * 8
+        >>> radial_loss(z)  # the variance of a chi with 64 degrees of freedom is 0.498
+        tensor(0.49...)
+    """
+    z = whole_batch(z, group=group)
+    n, d = z.shape
+    norms: Tensor = torch.linalg.vector_norm(z, dim=1).sort().values  # (n,)
+    return (norms - chi_quantiles(n, d, z)).square().mean()
+
+
+class RadialLoss(Regularizer):
+    """:func:`radial_loss` as a module."""
+
+    def __init__(self, *, group: Group = None) -> None:
+        super().__init__(radial_loss, group=group)

@@ -1,0 +1,45 @@
+"""Pages fold imports, plots' code and claims; a claim that fails stays in sight."""
+
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from eae_book.render.folding import fold
+
+
+def folded(source="x = 1", *outputs, tags=()):
+    cell = new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+    return fold(new_notebook(cells=[new_markdown_cell("text"), cell])).cells[1]
+
+
+def said(*lines):
+    return new_output("stream", name="stdout", text="".join(f"{line}\n" for line in lines))
+
+
+def test_imports_and_plots_are_folded_and_the_rest_is_not():
+    picture = new_output("display_data", {"image/png": "aGVsbG8="})
+    assert "hide-input" in folded("import math\nfrom a import b\nb()").metadata.tags
+    assert "hide-input" in folded("axes.plot(x)", picture).metadata.tags
+    assert folded("x = math.pi").metadata.tags == []
+    assert folded("x = 1", picture, tags=["parameters"]).metadata.tags == ["parameters"]
+    assert folded("axes.plot(x)", picture, tags=["show-input"]).metadata.tags == ["show-input"]
+
+
+def test_claims_go_behind_a_badge_and_other_lines_stay():
+    first = "holds: a < b: value 1, band [0, 2]"
+    text, badge = folded("f()", said("mean 3", first, "holds: c: value 2, band [0, 2]")).outputs
+    assert text.text == "mean 3\n"
+    assert "<summary>2 checks hold</summary>" in badge.data["text/html"]
+    assert "a &lt; b: value 1" in badge.data["text/html"]
+    assert badge.data["text/plain"].splitlines()[0] == first
+    assert "open" not in badge.data["text/html"]
+
+
+def test_a_claim_that_fails_is_red_and_open():
+    (badge,) = folded("f()", said("holds: a: value 1", "fails: b: value 9")).outputs
+    assert 'class="claims claims-fail" open' in badge.data["text/html"]
+    assert "<summary>1 of 2 checks fails</summary>" in badge.data["text/html"]
+    assert "fails: b: value 9" in badge.data["text/html"]
+
+
+def test_outputs_without_claims_are_left_alone():
+    output = said("holding on", "mean 3")
+    assert folded("f()", output).outputs == [output]
