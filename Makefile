@@ -40,7 +40,7 @@ test: check  ## check, then chapters at quick size, the wheel, the book and its 
 	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "slow and not regress"
 
 regress: setup  ## Every chapter at its written size beside its committed outputs, all pages, all links
-	$(RUN) pytest --numprocesses 2 --dist loadgroup -m regress
+	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "regress or browser"
 
 refresh: setup  ## Run every chapter at its written size and renew the committed outputs
 	$(RUN) eae_book refresh

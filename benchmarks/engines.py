@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from eae_core.files import replacing
 from eae_core.hardware import describe_device
-from eae_core.neighbors import neighbor_indices
+from eae_core.neighbors import nearest_neighbors
 
 SIZES = (100, 300, 1_000, 3_000, 10_000, 50_000)
 DIMENSIONS = (1, 2, 4, 8, 12, 16, 64)
@@ -34,7 +34,7 @@ def seconds(x: torch.Tensor, k: int, engine: str) -> float:
     times: list[float] = []
     while len(times) < 3 or (sum(times) < 0.2 and len(times) < 50):
         start = time.perf_counter()
-        neighbor_indices(x, k=k, engine=engine)  # type: ignore[arg-type]
+        nearest_neighbors(x, k=k, engine=engine)  # type: ignore[arg-type]
         times.append(time.perf_counter() - start)
         if sum(times) > 1:
             break

@@ -1,4 +1,4 @@
-"""Errors of the command lines, and what every message needs: near names, printable text, seeds."""
+"""Errors of the command lines, and what every message needs: near names, printable text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class UsageError(CommandError):
     """The request itself is wrong, so nothing was run; the command line exits with status 2."""
 
 
-def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
+def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
     """Say which valid names are close to `word`, or list them all if none is.
 
     >>> nearest("latent_dims", ["latent_dim", "epochs"])
@@ -29,11 +29,15 @@ def nearest(word: str, options: Iterable[str], *, count: int = 3) -> str:
     names = list(dict.fromkeys(options))
     if not names:
         return "there are none"
-    folded = {name.casefold(): name for name in reversed(names)}
-    close = difflib.get_close_matches(word.casefold(), list(folded), n=count, cutoff=0.6)
+    folded = {_folded(name): name for name in reversed(names)}
+    close = difflib.get_close_matches(_folded(word), list(folded), n=count, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(repr(folded[name]) for name in close)}?"
     return f"possible: {', '.join(names)}"
+
+
+def _folded(word: object) -> str:
+    return str(word).casefold().replace("-", "_")
 
 
 def printable(text: str) -> str:
@@ -50,23 +54,6 @@ def printable(text: str) -> str:
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
-
-
-SEEDS = 2**32
-"""Seeds are below it: NumPy's and scikit-learn's generators take no more."""
-
-
-def check_seed(seed: int, name: str = "seed") -> int:
-    """The seed, if every generator of random numbers takes it; `ValueError` if not.
-
-    >>> check_seed(2**32)
-    Traceback (most recent call last):
-    ...
-    ValueError: seed must be a whole number from 0 to 4294967295, not 4294967296
-    """
-    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= int(seed) < SEEDS:
-        raise ValueError(f"{name} must be a whole number from 0 to {SEEDS - 1}, not {seed!r}")
-    return int(seed)
 
 
 def require(modules: Sequence[str], *, extra: str) -> None:

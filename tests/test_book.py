@@ -1,13 +1,20 @@
-"""The built book, opened in a browser: what a reader meets, and what must never happen to one."""
+"""The built book, opened in a browser: what a reader meets, and what must never happen to one.
+
+`make test` opens some pages of each kind, `make regress` all of them.
+"""
 
 import json
 import os
 import re
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
 
 import nbformat
 import pytest
@@ -31,7 +38,14 @@ FLAGS += ["--disable-background-networking", "--disable-component-update"]
 FACTS = (Path(__file__).parent / "page_facts.js").read_text(encoding="utf-8")
 ENOUGH, ENOUGH_LARGE = 4.5, 3.0  # contrast of running and of large text: WCAG 2.1, 1.4.3, level AA
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("book")]
+SOME = {"book/preface", "book/notation", "book/runs", CHAPTERS[2], CHAPTERS[-1], "search"}
+
+
+def in_browser(pages):
+    """Parameters of a test over pages, of which most wait for `make regress`."""
+    kept = [pytest.param(p, marks=[] if p in SOME else pytest.mark.regress) for p in pages]
+    return pytest.mark.parametrize("page", kept)
 
 
 def soup_of(path):
@@ -153,7 +167,7 @@ def test_the_book_has_the_pages_of_its_table_of_contents_and_no_other(html):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", [*PAGES, "search", "genindex"])
+@in_browser([*PAGES, "search", "genindex"])
 def test_a_page_opens_without_an_error_and_asks_nothing_of_the_network(facts, page):
     assert facts(page)["wrong"] == []
 
@@ -166,7 +180,7 @@ def test_the_first_page_leads_to_the_preface(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", PAGES)
+@in_browser(PAGES)
 def test_all_mathematics_is_set(facts, html, page):
     written = len(soup_of(html / f"{page}.html").article.select(".math"))
     assert written > 0 or page not in CHAPTERS
@@ -189,7 +203,7 @@ def test_search_finds_a_word_and_nothing_for_one_that_is_not_there(open_page):
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("page", PAGES)
+@in_browser(PAGES)
 def test_every_text_can_be_read_in_light_and_in_dark(facts, page, scheme):
     measured = facts(page, scheme)
     assert measured["theme"] == scheme
@@ -210,7 +224,7 @@ def test_a_window_that_opens_in_the_dark_is_dark_from_the_start(open_page):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", ["book/preface", *CHAPTERS])
+@in_browser(["book/preface", *CHAPTERS])
 def test_figures_keep_their_white_ground_and_their_colours_in_the_dark(facts, page):
     pictures = facts(page, "dark")["pictures"]
     assert pictures
@@ -220,7 +234,7 @@ def test_figures_keep_their_white_ground_and_their_colours_in_the_dark(facts, pa
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page", PAGES)
+@in_browser(PAGES)
 def test_nothing_is_wider_than_a_phone(facts, page):
     assert facts(page)["width_on_a_phone"] <= 390
 
@@ -255,6 +269,51 @@ def test_no_page_names_a_script_a_style_or_a_font_elsewhere(html):
     for path in html.rglob("*.css"):
         found = re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//\S+", path.read_text("utf-8"))
         assert found == [], path.name
+
+
+def test_every_link_inside_the_book_leads_somewhere(html):
+    anchors = {}
+    for path in html.rglob("*.html"):
+        soup = soup_of(path)
+        anchors[path] = {tag["id"] for tag in soup.select("[id]")}, soup.select("a[href]")
+    for path, (_, links) in anchors.items():
+        for link in links:
+            address = urlsplit(link["href"])
+            if not address.scheme and not address.netloc:
+                target = (path.parent / unquote(address.path)).resolve() if address.path else path
+                where = f"{path.relative_to(html)}: {link['href']}"
+                assert target.exists(), where
+                known = anchors[target][0] if target in anchors else {address.fragment}
+                assert address.fragment in ("", *known), where
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(1800)
+def test_every_address_elsewhere_answers(html):
+    """None may be gone; a server that wants no visits from programs is believed to be there."""
+    found = {a["href"].partition("#")[0] for p in html.rglob("*.html") for a in links_out(p)}
+    with ThreadPoolExecutor(8) as pool:
+        answers = dict(zip(found, pool.map(answer, found), strict=True))
+    if not any(isinstance(status, int) for status in answers.values()):
+        pytest.skip(f"no network: {next(iter(answers.values()))}")
+    gone = {address: said for address, said in answers.items() if said in (404, 410)}
+    assert gone == {}
+
+
+def links_out(path):
+    return soup_of(path).select("article a[href^=http]")
+
+
+def answer(address):
+    """The status of a page's answer, or in words why there is none."""
+    request = Request(address, headers={"User-Agent": "Mozilla/5.0 (a book checks its links)"})
+    try:
+        with urlopen(request, timeout=30) as reply:
+            return reply.status
+    except HTTPError as error:
+        return error.code
+    except OSError as error:
+        return str(error)
 
 
 def test_a_chapter_opens_in_colab_once_the_repository_has_an_address(html, tmp_path):

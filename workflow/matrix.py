@@ -17,11 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from parts import parts_of
 from recording import add_places, run_script, script_parser
 
 from eae_book.records import recorded, stale, with_defaults
+from eae_book.runner.strict_yaml import read_yaml
 from eae_core.cli.model_options import chosen_options
 from eae_core.cli.parser import build_parser
 from eae_core.cli.train import decisive
@@ -113,7 +113,7 @@ def load_cells(
     Raises:
         ValueError: a profile, data set, model or key that is not there (the nearest is named).
     """
-    matrix = yaml.safe_load(path.read_text(encoding="utf-8"))
+    matrix = read_yaml(path)
     plan = matrix["profiles"][_known("profile", profile, matrix["profiles"])]
     for key in plan:
         _known(f"key of profile {profile}", key, KEYS)
@@ -124,7 +124,7 @@ def load_cells(
         for seed in seeds or plan["seeds"]
         for dataset in (_known("data set", name, plan["datasets"]) for name in chosen_datasets)
         for model in (_known("model", name, MODELS) for name in chosen_models)
-        for variant in plan.get("variants", {"": {}})
+        for variant in _variants(plan, model)
     ]
 
 
@@ -135,12 +135,20 @@ def pending(cells: Sequence[Cell], root: str | Path | None = None) -> dict[Cell,
     return {cell: reasons for cell, reasons in found.items() if reasons}
 
 
+def _variants(plan: Mapping[str, Any], model: str) -> Mapping[str, Any]:
+    """A model's own variants, or those of all models."""
+    own: Mapping[str, Any] = plan.get("by_model", {}).get(model, {})
+    variants: Mapping[str, Any] = own.get("variants", plan.get("variants", {"": {}}))
+    return variants
+
+
 def _words(
     plan: Mapping[str, Any], dataset: str, variant: str, model: str
 ) -> tuple[tuple[str, Any], ...]:
     words: dict[str, Any] = {}
-    special = plan.get("by_model", {}).get(model, {})
-    more = plan.get("variants", {}).get(variant, {})
+    special = dict(plan.get("by_model", {}).get(model, {}))
+    special.pop("variants", None)
+    more = _variants(plan, model)[variant]
     for layer in (plan.get("defaults", {}), plan["datasets"][dataset], more, special):
         for name, value in layer.items():
             factor = re.fullmatch(r"x(\d+(\.\d+)?)", value) if isinstance(value, str) else None

@@ -26,7 +26,7 @@ from typing import Any
 from recording import add_work, checkpoint_path, new_record, run_script, script_parser
 from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
-from eae_book.records import load_records, write_record
+from eae_book.records import recorded, write_record
 from eae_book.studies.image_entropy import (
     SCALES,
     ImageEntropy,
@@ -78,10 +78,7 @@ def trained(arguments: argparse.Namespace) -> Iterator[Trained]:
 
 def earlier(arguments: argparse.Namespace) -> list[Record]:
     """Records of workflow/record_mnist.py."""
-    try:
-        return load_records("eae-mnist", arguments.records)
-    except FileNotFoundError:
-        return []
+    return list(recorded("eae-mnist", arguments.records).values())
 
 
 def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -39,8 +39,12 @@ TRIALS = (
     "cifar10-ae-w16-b100-lr0.001-to1-90s",
     "cifar10-ae-w16-b100-lr0.002-to0.03-90s",
     "cifar10-ae-w8-b100-lr0.002-to0.03-90s",
-    "celeba64-ae-w8-b100-lr0.002-to0.03-100s",
+    "cifar10-ae-w8-b50-lr0.002-to0.03-90s",
     "celeba64-ae-w16-b100-lr0.002-to0.03-100s",
+    "celeba64-ae-w8-b100-lr0.002-to0.03-100s",
+    "celeba64-ae-w8-b50-lr0.002-to0.03-100s",
+    "mnist-ae-w8-b100-lr0.002-to0.03-70s",
+    "mnist-ae-w8-b50-lr0.002-to0.03-70s",
 )
 
 

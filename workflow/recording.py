@@ -15,6 +15,7 @@ from parts import parts_of
 from eae_book.records import recorded, stale
 from eae_core import records
 from eae_core.data import ImageSet, data_root
+from eae_core.errors import CommandError
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
 from eae_core.provenance import Provenance
 from eae_core.revisions import revisions_of
@@ -93,7 +94,9 @@ def run_script(name: str, work: Callable[[], int]) -> int:
     """Do the work of a script; what is impossible becomes one line and the status 1."""
     try:
         return work()
-    except (ValueError, OSError, RuntimeError) as error:
+    except KeyboardInterrupt:
+        return stopped()
+    except (ValueError, OSError, RuntimeError, CommandError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
 

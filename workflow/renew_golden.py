@@ -32,6 +32,7 @@ def renew() -> int:
     import golden_models  # noqa: F401
     import golden_runs  # noqa: F401
     import golden_scores  # noqa: F401
+    import golden_terms  # noqa: F401
 
     from eae_core.data import DataUnavailableError
 

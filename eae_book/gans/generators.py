@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeAlias
@@ -11,6 +10,7 @@ from eae_book.gans.gan import GAN, AdversarialModel
 from eae_book.gans.lee import IMAGE_SHAPE, lee_critic, lee_encoder, lee_generator
 from eae_book.gans.lee_vae import LeeVAE
 from eae_book.gans.wasserstein_gan import WGAN, WGANGP, CorrectedWGANGP
+from eae_core.errors import nearest
 from eae_core.models.autoencoders import ModelOptions
 
 GeneratorModel: TypeAlias = AdversarialModel | LeeVAE
@@ -79,12 +79,10 @@ def find_generator(name: str) -> type[GeneratorModel]:
         >>> find_generator("wgan-gp")
         Traceback (most recent call last):
         ...
-        ValueError: unknown generator 'wgan-gp'; did you mean 'wgan_gp'? There are: gan, wgan, ...
+        ValueError: unknown generator 'wgan-gp'; did you mean 'wgan_gp'?
     """
     if name not in GENERATORS:
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), GENERATORS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown generator {name!r}{hint} There are: {', '.join(GENERATORS)}")
+        raise ValueError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")
     return GENERATORS[name]
 
 

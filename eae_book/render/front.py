@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 
 from eae_book.plotting import image_rows, use_book_style
 from eae_book.records import caption, recorded
+from eae_book.render.runs_page import markdown_text
 from eae_book.sheets import read_recorded_rows
 from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
 from eae_core.records import Record
@@ -79,7 +80,7 @@ def _figure(name: str, title: str, found: dict[str, Record], features: str) -> s
         f"{VARIANTS[variant]} {record.metrics[f'fd_{features}_standard']:.1f}"
         for variant, record in found.items()
     )
-    made = caption(next(iter(found.values())))
+    made = markdown_text(caption(next(iter(found.values()))))
     return f"""```{{figure}} {name}
 :name: fig-front-{title.lower()}
 :alt: Four rows of ten images that four models drew from the same ten random codes ({title}).

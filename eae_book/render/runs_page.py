@@ -102,10 +102,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def markdown_text(words: str) -> str:
-    r"""Words of a record or a title as plain text of a page: no markup, no control characters.
+def markdown_text(text: str) -> str:
+    r"""A text of a record or a title as plain text of a page: no markup, no control characters.
 
     >>> markdown_text("<b>2.13</b> | x")
     '\\<b\\>2.13\\</b\\> \\| x'
     """
-    return re.sub(r"([\\|\[\]<>*_`$&#{}~!@])", r"\\\1", " ".join(printable(words).split()))
+    return re.sub(r"([\\|\[\]<>*_`$&#{}~!@])", r"\\\1", " ".join(printable(text).split()))

@@ -27,6 +27,7 @@ ENGINE = "eae_core"
 KERNEL = "python3"
 PROFILE = ".jupyter-"  # how the folder of a kernel's profile begins, with its runner's number
 LARGEST_OUTPUT = 10_000_000  # characters that a cell puts out, pictures included
+OVERHEAD = 50  # of each output in a notebook's file
 TOO_MUCH = "\n[this cell puts out more than is kept: the rest is left out]\n"
 
 
@@ -56,10 +57,11 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         """Keep an output, or a note in its place once a cell has put out too much."""
         content, room = msg["content"], LARGEST_OUTPUT - self._kept[cell_index]
         if msg["msg_type"] == "stream":
-            self._kept[cell_index] += len(content["text"])
+            if room <= 0:
+                return None
+            self._kept[cell_index] += len(content["text"]) + OVERHEAD
             if len(content["text"]) > room:
-                note = TOO_MUCH if room > 0 else ""
-                content["text"] = content["text"][: max(0, room)] + note
+                content["text"] = content["text"][:room] + TOO_MUCH
         elif "data" in content:
             self._kept[cell_index] += sum(len(str(item)) for item in content["data"].values())
             if self._kept[cell_index] > LARGEST_OUTPUT:

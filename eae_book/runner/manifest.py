@@ -84,7 +84,9 @@ class Manifest(_Entry):
         """The chapter with this id, slug or file name; `UsageError` names the nearest ones."""
         word = Path(request).name.removesuffix(".ipynb")
         for chapter in self.chapters:
-            same_number = word.isdigit() and chapter.id.isdigit() and int(word) == int(chapter.id)
+            same_number = (
+                word.isdecimal() and chapter.id.isdecimal() and int(word) == int(chapter.id)
+            )
             if same_number or word in (chapter.id, chapter.slug, chapter.name):
                 return chapter
         options = [name for c in self.chapters for name in (c.id, c.slug, c.name)]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from eae_book.runner.manifest import Chapter, Value
-from eae_core.errors import UsageError, check_seed, nearest, printable
+from eae_core.errors import UsageError, nearest, printable
 
 TAG = "parameters"
 
@@ -83,7 +83,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, str]:
         if not equals or not name.isidentifier():
             raise UsageError(f"-p takes name=value, such as -p epochs=5, not {text!r}")
         if printable(value) != value:
-            raise UsageError(f"the parameter {name!r} must be text in UTF-8, not {value!r}")
+            raise UsageError(f"the parameter {name!r} must be plain text in UTF-8, not {value!r}")
         if name in given:
             raise UsageError(f"the parameter {name!r} is given twice ({given[name]} and {value})")
         given[name] = value
@@ -161,6 +161,8 @@ def _typed(name: str, value: Value, default: Value, *, where: str) -> Value:
             f"{where}: {name} must be {kinds[expected]} (its default is {default!r}), not {value!r}"
         )
     if expected is int and (name == "seed" or name.endswith("_seed")):
+        from eae_core.seeds import check_seed  # torch is imported late
+
         try:
             check_seed(int(value), name)
         except ValueError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT
-from eae_core.errors import UsageError
+from eae_core.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,8 +47,6 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> DataSource:
     Raises:
         UsageError: no such data, or images of another shape.
     """
-    import sys
-
     from eae_core.data.own import open_data
 
     shape = model.image_shape
@@ -69,7 +68,7 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> DataSource:
             f"{found}"
         )
     for note in data.notes:
-        print(f"{data.name}: {note}", file=sys.stderr)
+        print(f"{data.name}: {printable(note)}", file=sys.stderr)
     return data
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from eae_core.cli.folders import RECORD
 from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
+from eae_core.errors import printable
 from eae_core.records import Record, RecordError, read_record
 
 
@@ -25,7 +27,8 @@ def folders(root: Path) -> list[tuple[Path | None, Path]]:
     found = [path for path in root.glob("*-*") if path.is_dir() and path.name[0] != "."]
     found.sort(key=lambda path: path.stat().st_mtime)
     records = ((folder / RECORD, folder) for folder in found)
-    return [(path if path.is_file() else None, folder) for path, folder in records]
+    # os.path: a folder of somebody else's is no reason to list nothing.
+    return [(path if os.path.isfile(path) else None, folder) for path, folder in records]
 
 
 def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any]]:
@@ -33,8 +36,8 @@ def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any
     for source, place in found:
         try:
             record = read_record(source) if source else None
-        except RecordError as error:
-            print(f"warning: passed over: {error}", file=sys.stderr)
+        except (RecordError, OSError) as error:
+            print(f"warning: passed over: {printable(str(error))}", file=sys.stderr)
             continue
         state = "committed" if source == place else "finished" if record else "unfinished"
         yield _row(record, state, place.as_posix())
@@ -54,7 +57,7 @@ def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
 def _cell(key: str, value: Any) -> str:
     """One field of the table, in words."""
     if isinstance(value, str) or value is None:
-        return value or "-"
+        return printable(value or "-")
     return spell_seconds(value) if key == "seconds" else spell_bytes(value)
 
 

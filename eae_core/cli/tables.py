@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eae_core.errors import printable
+
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print texts in columns, the first row as their head.
+    """Print texts in columns, the first row as their head; control characters are spelled out.
 
     >>> print_table([["name", "n"], ["digits", "1500"]])
     name    n
     digits  1500
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    plain = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
+    for row in plain:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, fresh_folder
-from eae_core.errors import CommandError, UsageError
+from eae_core.errors import CommandError, UsageError, printable
 
 if TYPE_CHECKING:
     from eae_core.data import Images
@@ -56,7 +56,7 @@ def train(arguments: argparse.Namespace) -> int:
     folder = _output_folder(arguments, plan.data.name)
     logger = _logger(arguments.log, folder)
     for note in plan.data.notes:
-        print(f"{plan.data.name}: {note}")
+        print(f"{plan.data.name}: {printable(note)}")
     path = folder / CHECKPOINT
     try:
         history = fit(
@@ -297,7 +297,7 @@ def _record(
         parameters = {k: v for k, v in parameters.items() if k not in OF_SCORES}
     parts = parts_of_training(model.name, "" if own else name, table=len(model.image_shape) == 1)
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
-    notes += plan.data.notes
+    notes += [printable(note) for note in plan.data.notes]
     notes += [note for note in history.notes if not note.startswith("going on from")]  # a path
     if scores is not None:
         parameters["extractors"] = scores.extractors

@@ -17,12 +17,11 @@ alike in both. All compute in float32 or better, also under autocast, and keep f
 
 from __future__ import annotations
 
-import difflib
-
 from eae_core.constraints.averages import CodeL1Norm, CodeUnitMean
 from eae_core.constraints.base import CodeConstraint, ConstraintLayer
 from eae_core.constraints.normalization import CodeBatchNorm
 from eae_core.constraints.supports import CodeBox, CodeSphere
+from eae_core.errors import nearest
 
 CONSTRAINTS: dict[str, type[CodeBatchNorm] | type[ConstraintLayer]] = {
     kind.name: kind for kind in (CodeBatchNorm, CodeL1Norm, CodeUnitMean, CodeBox, CodeSphere)
@@ -32,9 +31,7 @@ CONSTRAINTS: dict[str, type[CodeBatchNorm] | type[ConstraintLayer]] = {
 def check_constraint(name: str, coordinates: str = "code") -> None:
     """Raise ValueError unless there is such a constraint, with an entropy in these coordinates."""
     if name not in CONSTRAINTS:
-        near = difflib.get_close_matches(name, CONSTRAINTS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown constraint {name!r}{hint} There are: {', '.join(CONSTRAINTS)}")
+        raise ValueError(f"unknown constraint {name!r}; {nearest(name, CONSTRAINTS)}")
     CONSTRAINTS[name].check_coordinates(coordinates)
 
 

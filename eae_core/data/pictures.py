@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -91,8 +91,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
             yield picture
     except PictureError:
         raise
+    except UnidentifiedImageError as error:
+        raise PictureError(f"it is none of {', '.join(FORMATS)}") from error
     except Exception as error:  # each decoder fails in its own way
-        reason = str(error).replace(str(path), path.name)
+        reason = getattr(error, "strerror", None) or str(error)  # without the path
         raise PictureError(reason or type(error).__name__) from error
 
 

@@ -21,7 +21,7 @@ class DuplicatePointsError(ValueError):
 
 
 def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
-    """An n x d sample of finite floats, in float32 at least.
+    """An n x d sample of finite floats, in float32 at least; float64 if differences ask for it.
 
     Args:
         z: the sample.
@@ -30,7 +30,7 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
 
     Raises:
         TypeError: no tensor, or not of floats.
-        ValueError: not n x d, empty, or with NaN or infinity.
+        ValueError: not n x d, empty, with NaN or infinity, or farther apart than float64 can hold.
 
     Example:
         >>> check_sample(torch.ones(3, 2, dtype=torch.float16)).dtype
@@ -58,7 +58,20 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
                 f"{int((~finite).sum())} of {len(z)} rows of {name} hold NaN or infinity; the "
                 "estimate needs finite points"
             )
+        z = _widened(z, name)  # finite points whose differences are not
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def _widened(z: Tensor, name: str) -> Tensor:
+    wide = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z
+    if wide.dtype == torch.float32 and not _spread(wide.detach()).isfinite():
+        wide = wide.double() if z.device.type != "mps" else wide
+    if not _spread(wide.detach()).isfinite():
+        raise ValueError(
+            f"points of {name} lie farther apart than {wide.dtype} can hold: scale them down, and "
+            "add d times the logarithm of the factor to the estimate"
+        )
+    return wide
 
 
 def _spread(z: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ draws from them and measures them.
 
 from __future__ import annotations
 
-import difflib
 import math
 import warnings
 from dataclasses import dataclass, field
@@ -18,8 +17,9 @@ import torch
 from torch import Tensor
 
 from eae_core.entropy.distributions import whole
-from eae_core.errors import check_seed
+from eae_core.errors import nearest
 from eae_core.evaluation.nulls import check_codes
+from eae_core.seeds import check_seed
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -133,9 +133,7 @@ def fit_density(
         tensor([2., 2.])
     """
     if name not in DENSITIES:
-        near = difflib.get_close_matches(str(name), DENSITIES, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown density {name!r}; {hint}There are: {', '.join(DENSITIES)}")
+        raise ValueError(f"unknown density {name!r}; {nearest(name, DENSITIES)}")
     if not 0 <= reg_covar < math.inf:
         raise ValueError(f"reg_covar must be finite and at least 0, got {reg_covar}")
     z = check_codes(codes)

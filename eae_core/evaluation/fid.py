@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
+
+
+def as_features(features: Any) -> Tensor:
+    """Features as a tensor: a tensor as it is, an array, or rows of numbers.
+
+    Raises:
+        TypeError: no numbers.
+
+    Example:
+        >>> as_features([[1, 2], [3, 4]]).shape
+        torch.Size([2, 2])
+    """
+    if isinstance(features, Tensor):
+        return features
+    array = np.asarray(features)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(
+            f"features must be a tensor or an array of numbers, got {type(features).__name__}"
+        )
+    return torch.from_numpy(array.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +53,7 @@ class FeatureStatistics:
         Raises:
             ValueError: not n x p, fewer than two rows, NaN or infinity.
         """
+        features = as_features(features)
         if features.ndim != 2:
             raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
         if len(features) < 2:
@@ -60,10 +83,11 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     imaginary part arises. Biased upward for few samples: compare at equal numbers only, and say it.
 
     Args:
-        a: (n, p) features.
+        a: (n, p) features, a tensor or an array.
         b: (m, p) features; n, m >= 2.
 
     Raises:
+        TypeError: no numbers.
         ValueError: shapes that do not fit, too few rows, NaN or infinity.
 
     Source:
@@ -74,6 +98,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         >>> round(frechet_distance(a, a + 2), 6)  # a shift by 2 in 3 dimensions
         12.0
     """
+    a, b = as_features(a), as_features(b)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from eae_core.entropy.distributions import whole
+from eae_core.evaluation.fid import as_features
 from eae_core.torchvision_compat import import_torchvision
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -119,6 +120,7 @@ def precision_recall(
 
 def _checked(generated: Tensor, real: Tensor, least: int) -> tuple[Tensor, Tensor]:
     """Both in float64 on the CPU: small distances and kernels would drown in float32."""
+    generated, real = as_features(generated), as_features(real)
     if generated.ndim != 2 or real.ndim != 2 or generated.shape[1] != real.shape[1]:
         shapes = f"{tuple(generated.shape)} and {tuple(real.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from eae_core.errors import nearest
 from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE
@@ -145,12 +145,10 @@ def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
         >>> find_model("vea")
         Traceback (most recent call last):
         ...
-        ValueError: unknown model 'vea'; did you mean 'vae'? There are: ae, ae_l2, eae, ...
+        ValueError: unknown model 'vea'; did you mean 'vae'?
     """
     if name not in MODELS:
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), MODELS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown model {name!r}{hint} There are: {', '.join(MODELS)}")
+        raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
     return MODELS[name]
 
 

@@ -12,12 +12,12 @@ CelebA. The EAE paper gives weights for MNIST without their reductions, and none
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eae_core.errors import nearest
 from eae_core.models.autoencoders import ModelOptions
 from eae_core.models.building import find_model
 
@@ -213,12 +213,8 @@ def published_options(name: str, dataset: str) -> ModelOptions:
     """
     options_class = find_model(name)[1]
     if dataset not in _FAMILY:
-        near = difflib.get_close_matches(dataset, _FAMILY, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(
-            f"no weights are published for the data set {dataset!r}{hint} "
-            f"There are those for {', '.join(_FAMILY)}"
-        )
+        hint = nearest(dataset, _FAMILY)
+        raise ValueError(f"no weights are published for the data set {dataset!r}; {hint}")
     family = _FAMILY[dataset]
     weights = {
         row.option: row.converted

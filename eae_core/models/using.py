@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eae_core.constraints.normalization import standard_gaussian
+from eae_core.entropy import jacobian
 
 if TYPE_CHECKING:  # whose methods call these functions
     from eae_core.data import IndexedSource
@@ -24,14 +25,12 @@ REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[torch.device]:
-    """Evaluation mode without gradient; yields the model's device."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield next(model.parameters()).device
-    finally:
-        model.train(training)
+    """Evaluation mode without gradient; yields the model's device.
+
+    Each part comes back in its own mode: one that the user has frozen stays frozen.
+    """
+    with jacobian.evaluation_mode(model), torch.no_grad():
+        yield next(model.parameters()).device
 
 
 def _in_batches(

@@ -11,14 +11,13 @@ import torch.distributed as dist
 from scipy import special
 from torch import Tensor, nn
 
-from eae_core.distributed import gather_rows
+from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import check_sample, no_autocast
 from eae_core.neighbors import Engine
 
 Options = ParamSpec("Options")
 Key = ParamSpec("Key")
 Result = TypeVar("Result")
-Group = dist.ProcessGroup | None
 
 
 def full_precision(
@@ -47,13 +46,13 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
 class Regularizer(nn.Module):
     """A term as a module: its options, held; each subclass names the function and its options."""
 
-    def __init__(self, term: Callable[..., Tensor], **options: Any) -> None:
+    def __init__(self, term: Callable[..., Tensor], *, group: Group, **options: Any) -> None:
         super().__init__()
-        self.term, self.options = term, options
+        self.term, self.group, self.options = term, group, options
 
     def forward(self, z: Tensor) -> Tensor:
         """The term of codes z (n, d)."""
-        return self.term(z, **self.options)
+        return self.term(z, group=self.group, **self.options)
 
     def extra_repr(self) -> str:
         """The options that are set."""
@@ -63,9 +62,9 @@ class Regularizer(nn.Module):
 def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
     """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
 
-    With a group each rank holds all rows and computes the whole term, and a gradient averaged over
-    the ranks, as DistributedDataParallel does it, is that of one process with all rows. NaN and
-    infinity are looked for on a CPU only, where that does not keep a GPU waiting.
+    With a group each rank holds all rows and computes the whole term: the value is that of one
+    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
+    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
 
     Args:
         z: (n, d), or the rank's own rows of it.
@@ -115,6 +114,7 @@ def project(z: Tensor, slices: int, directions: Tensor | None, group: Group) -> 
             raise ValueError(f"slices must be at least 1, got {slices}")
         directions = torch.randn(d, slices, device=z.device, dtype=z.dtype)
         if group is not None:
+            group = process_group(group)
             dist.broadcast(directions, dist.get_global_rank(group, 0), group=group)
     elif directions.ndim != 2 or len(directions) != d:
         raise ValueError(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import Any
 
-from torch import nn
-
+from eae_core.errors import nearest
+from eae_core.regularizers.common import Regularizer
 from eae_core.regularizers.covariance import CovarianceLoss
 from eae_core.regularizers.cramer_wold import CramerWoldLoss
 from eae_core.regularizers.energy import EnergyLoss
@@ -24,7 +23,7 @@ from eae_core.regularizers.wristband import WristbandLoss
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 #: name to module
-REGULARIZERS: dict[str, type[nn.Module]] = {
+REGULARIZERS: dict[str, type[Regularizer]] = {
     "knn_entropy": KNNEntropyLoss,
     "entropy_radial": EntropyRadialLoss,
     "radial": RadialLoss,
@@ -51,13 +50,11 @@ def regularizer_options(name: str) -> list[str]:
         ['k', 'floor', 'group']
     """
     if name not in REGULARIZERS:
-        near = difflib.get_close_matches(str(name).lower().replace("-", "_"), REGULARIZERS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown regularizer {name!r}{hint} There are: {', '.join(REGULARIZERS)}")
+        raise ValueError(f"unknown regularizer {name!r}; {nearest(name, REGULARIZERS)}")
     return list(inspect.signature(REGULARIZERS[name]).parameters)
 
 
-def build_regularizer(name: str, **options: Any) -> nn.Module:
+def build_regularizer(name: str, **options: Any) -> Regularizer:
     """A term by its name, as a module of codes z (n, d).
 
     Args:

@@ -179,7 +179,7 @@ def test_refuses_bad_codes(name):
     ("call", "error", "message"),
     [
         (lambda: build_constraint("unit_men", 2), ValueError, "did you mean 'unit_mean'"),
-        (lambda: build_constraint("softmax", 2), ValueError, "There are: batch_norm, l1_norm"),
+        (lambda: build_constraint("softmax", 2), ValueError, "possible: batch_norm, l1_norm"),
         (lambda: build_constraint("box", 0), ValueError, "at least 1"),
         (lambda: build_constraint("sphere", 1), ValueError, "at least 2.*'sphere'"),
         (lambda: CodeBox(2.0), TypeError, "integer"),

@@ -144,3 +144,14 @@ def wait_for(condition, seconds=60):
         assert time.monotonic() < end, "nothing happened"
         time.sleep(0.05)
     return found
+
+
+def test_escape_codes_in_names_and_damaged_records_reach_no_terminal(said, project):
+    for name in ("01-\x1b[31mred", "01-cpu-damaged"):
+        (project.runs / name).mkdir(parents=True)
+    (project.runs / "01-cpu-damaged" / "record.json").write_text('{"schema": 2, "\\u001b[31m": 0}')
+    status, out, err = said("runs", "--root", project.root)
+    assert status == 0
+    assert "\x1b" not in out + err
+    assert r"_runs/01-\x1b[31mred" in out
+    assert err.startswith("warning: passed over: ")

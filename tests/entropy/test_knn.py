@@ -11,6 +11,7 @@ from scipy.special import digamma
 
 from eae_core import knn_entropy
 from eae_core.entropy import DuplicatePointsError, gaussian_entropy_bound, unit_ball_log_volume
+from eae_core.entropy.knn import digamma as ours
 
 
 def normal(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -270,3 +271,66 @@ def test_a_neighbour_may_be_counted_by_numpy():
 def test_refuses_with_a_way_out(z, message):
     with pytest.raises(TypeError, match=message):
         knn_entropy(z)
+
+
+ENGINES = ["dense", "blocked", "kdtree"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_close_pair_beside_points_of_ordinary_size(engine):
+    """Its square vanishes in float32, and each of the two must find the other all the same."""
+    z = torch.tensor([[0.0], [1.0], [2e-25], [1e-25]], requires_grad=True)
+    value = knn_entropy(z, engine=engine)
+    assert value.item() == pytest.approx(knn_entropy(z.double()).item(), abs=1e-5)
+    assert value.item() == pytest.approx(-40.65, abs=0.005)
+    assert torch.autograd.grad(value, z)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_points_at_both_ends_of_their_range(engine, dtype):
+    largest = torch.finfo(dtype).max
+    z = torch.linspace(-0.45, 0.45, 30, dtype=torch.float64).pow(3)[:, None] * largest
+    z = torch.cat([z, torch.tensor([[0.0], [1.0]], dtype=torch.float64)]).to(dtype)
+    small = (z.double() / largest).requires_grad_()
+    z.requires_grad_()
+    value, expected = knn_entropy(z, 2, engine=engine), knn_entropy(small, 2)
+    assert (value - expected).item() == pytest.approx(math.log(largest), rel=1e-6)
+    assert torch.autograd.grad(value, z)[0].isfinite().all()
+
+
+def test_differences_that_overflow_are_taken_in_float64_or_refused():
+    z = torch.tensor([[3e38, 0.0], [-3e38, 1.0], [2e38, -3e38]], requires_grad=True)
+    value = knn_entropy(z)
+    assert value.item() == pytest.approx(knn_entropy(z.double()).item())
+    assert torch.autograd.grad(value, z)[0].isfinite().all()
+    half = torch.tensor([[6e4], [-6e4], [1.0]], dtype=torch.float16)
+    assert knn_entropy(half).item() == pytest.approx(knn_entropy(half.float()).item())
+    with pytest.raises(ValueError, match=r"farther apart than torch.float64 can hold: scale"):
+        knn_entropy(torch.tensor([[1.7e308], [-1.7e308], [0.0]], dtype=torch.float64))
+
+
+def test_heavy_tails_agree_in_all_engines():
+    z = torch.rand(400, 1, generator=torch.Generator().manual_seed(0)).double().pow(100)
+    z = z.float().clamp(min=1e-42).unique(dim=0)
+    expected = knn_entropy(z.double()).item()
+    for engine in ENGINES:
+        assert knn_entropy(z, engine=engine).item() == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("n", "d"), [(128, 64), (700, 8), (2_000, 2)])
+def test_without_checks_any_size_is_one_graph(n, d):
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda z: knn_entropy(z, 2, validate=False),
+        fullgraph=True,
+        dynamic=False,
+        backend="aot_eager",
+    )
+    z = normal(n, d)
+    assert compiled(z).item() == pytest.approx(knn_entropy(z, 2).item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 15, 16, 17, 1000, 10**15])
+def test_digamma_is_that_of_scipy(n):
+    assert ours(n) == pytest.approx(float(digamma(n)), rel=4e-16, abs=2e-15)

@@ -170,7 +170,7 @@ def test_a_mixture_that_has_not_settled_says_so():
     ("change", "message"),
     [
         ({"name": "gausian"}, "did you mean 'gaussian'"),
-        ({"name": "kde"}, "There are: standard, gaussian, mixture"),
+        ({"name": "kde"}, "possible: standard, gaussian, mixture"),
         ({"codes": torch.full((50, 2), torch.nan)}, "NaN"),
         ({"codes": torch.rand(50)}, "n x d"),
         ({"codes": torch.rand(3, 3)}, "at least 4 codes"),

@@ -8,6 +8,7 @@ from eae_core.evaluation.fid import (
     frechet_distance,
     frechet_distance_of_statistics,
 )
+from eae_core.evaluation.fidelity import precision_recall
 from eae_core.torchvision_compat import import_torchvision
 
 
@@ -45,6 +46,17 @@ def test_correlated_gaussians_against_a_matrix_root():
     expected = ((a.mean(0) - b.mean(0)).square().sum() + trace).item()
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-8)
     assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-8)
+
+
+def test_arrays_are_features_too():
+    a, b = normal(50, 3), normal(60, 3, 1) + 1
+    expected = frechet_distance(a, b)
+    assert frechet_distance(a.numpy(), b.numpy()) == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(a.tolist(), b) == pytest.approx(expected, rel=1e-12)
+    assert precision_recall(a.numpy(), b.numpy()) == precision_recall(a, b)
+    for wrong in (None, "features", object()):
+        with pytest.raises(TypeError, match="must be a tensor or an array of numbers"):
+            frechet_distance(wrong, a)
 
 
 def test_singular_covariances_stay_finite():

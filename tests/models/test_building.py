@@ -135,7 +135,7 @@ def config(**changes):
         (
             lambda: build_model("gan", (1, 32, 32), 4),
             ValueError,
-            f"unknown model 'gan'. There are: {', '.join(NAMES)}",
+            f"unknown model 'gan'; possible: {', '.join(NAMES)}",
         ),
         (lambda: build_model("ae", (1, 32, 32), 0), ValueError, "latent_dim"),
         (lambda: build_model("vae", (1, 32, 32), 0), ValueError, "latent_dim"),

@@ -39,6 +39,13 @@ def test_batches_do_not_matter_and_the_mode_is_left_alone(model, digits):
         assert torch.equal(value, state[name])
 
 
+def test_a_part_that_was_frozen_stays_frozen(model):
+    model.train()
+    model.encoder.eval()
+    sample_images(model, 2, seed=0)
+    assert (model.training, model.decoder.training, model.encoder.training) == (True, True, False)
+
+
 def test_reconstruction_is_decoding_of_the_code(model, digits):
     x = digits.batch(torch.arange(23))
     torch.testing.assert_close(

@@ -135,10 +135,13 @@ def test_channels_last_changes_the_layout_and_not_the_result(tiny, images, tiny_
             return super().loss(x)
 
     plain, other = tiny(), tiny(kind=Noted)
-    fit(plain, images(), options())
-    fit(other, images(), options(channels_last=True))
+    expected = fit(plain, images(), options())
+    history = fit(other, images(), options(channels_last=True))
     assert all(all(pair) for pair in layouts)
-    torch.testing.assert_close(other.state_dict(), plain.state_dict(), rtol=1e-3, atol=1e-5)
+    # Not the weights: the gradient of a bias in front of batch normalisation is zero but for
+    # rounding, of which Adam makes full steps. They change no loss.
+    for term in ("loss", "reconstruction", "penalty"):
+        assert history.curve(term) == pytest.approx(expected.curve(term), rel=1e-4)
 
 
 def test_progress_shows_terms_and_speed_on_stderr(tiny, images, capsys):

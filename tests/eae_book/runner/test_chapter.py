@@ -190,7 +190,9 @@ def test_what_a_cell_puts_out_is_kept_up_to_a_bound(project, monkeypatch):
     executed = read_notebook(run(project, planned(project), progress=False).notebook)
     printed, shown, after = (cell.outputs for cell in executed.cells[-3:])
     text = "".join(output.text for output in printed)
-    assert text == "x" * 800 + "\n" + "x" * 199 + kernel.TOO_MUCH
+    assert 700 < text.count("x") < 1000, "less what each message takes, however they are cut"
+    assert text.endswith(kernel.TOO_MUCH)
+    assert text.count(kernel.TOO_MUCH) == 1
     assert shown[0].data == {"text/plain": kernel.TOO_MUCH.strip()}
     assert after[0].text == "after\n"
 
@@ -217,11 +219,20 @@ def test_an_unwritable_place_is_an_error_that_names_it(project):
         run(project, planned(project), progress=False)
 
 
+def cells(text):
+    return '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": ' + text + "}"
+
+
 def test_nothing_runs_for_a_notebook_that_is_missing_or_broken(project):
     path = project.root / "notebooks" / "01_first.ipynb"
-    path.write_text("{ broken")
-    with pytest.raises(UsageError, match=r"01_first\.ipynb is not a notebook"):
-        planned(project)
+    broken = ["{ broken", "", "null", "[]", "[" * 200_000, cells("{}"), cells("[3]")]
+    for cell in ('"metadata": {}', '"source": 3', '"source": "", "metadata": {"tags": 3}'):
+        rest = '"cell_type": "code", "outputs": [], "execution_count": null'
+        broken.append(cells("[{" + f"{rest}, {cell}" + "}]"))
+    for text in broken:
+        path.write_text(text)
+        with pytest.raises(UsageError, match=r"01_first\.ipynb is not a notebook"):
+            planned(project)
     write_notebook(project.root, "01_first", parameters="x = [1]")
     with pytest.raises(UsageError, match=r"01_first\.ipynb: the parameter in 'x = \[1\]'"):
         planned(project)
@@ -243,7 +254,7 @@ def test_without_papermill_the_way_to_install_it_is_named(project, monkeypatch):
         ("name=/home/someone", "parameters.name holds the path '/home/someone'"),
         ("device=cuda:99", "device 'cuda:99' is not here"),
         ("device=gpu", "unknown device 'gpu': choose auto"),
-        ("seed=4294967296", "seed must be a whole number from 0 to 4294967295, not 4294967296"),
+        ("seed=4294967296", r"seed must be a whole number from 0 to 4294967295 .*, got 4294967296"),
         ("seed=-1", "seed must be a whole number from 0"),
         ("data_seed=9999999999", "data_seed must be a whole number from 0"),
     ],

@@ -39,6 +39,7 @@ def test_a_leading_zero_may_be_left_out(manifest):
         ("frist", "did you mean 'first'"),
         ("99", "possible: 01_first, 12_k_neighbours"),
         ("", "possible: 01_first, 12_k_neighbours"),
+        ("²", "no chapter '²'; possible"),
     ],
 )
 def test_an_unknown_chapter_is_answered_with_the_nearest(manifest, request_, message):

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, fields
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -16,33 +17,24 @@ from eae_core.training import load_model
 SMALL = ["--limit", 60, "--batch-size", 20, "--width", 2, "--latent-dim", 3, "--no-progress"]
 
 
-@pytest.fixture
-def said(capsys):
-    """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
-
-
 def test_training_leaves_a_record_a_model_and_samples(said, tmp_path):
     folder = tmp_path / "run"
     status, out, _ = said("train", "--epochs", 1, *SMALL, "--k", 2, "--output", folder)
     assert status == 0
     assert "epoch 1: loss " in out
     assert {path.name for path in folder.iterdir()} == {
+        "codes.npy",
         "model.safetensors",
         "record.json",
         "samples.png",
     }
+    assert np.load(folder / "codes.npy").shape == (60, 3)
     record = read_record(folder / "record.json")
-    assert record.parameters["options"] == asdict(EAEOptions(entropy_weight=1.0, k=2))
+    assert record.parameters["options"] == asdict(EAEOptions(k=2))
     assert record.parameters["images"] == 60
     assert record.seeds == [0]
     assert len(record.curves["entropy"]) == 1
-    assert record.notes == "stand-in data: scikit-learn digits in place of MNIST"
+    assert record.notes.startswith("stand-in data: scikit-learn digits in place of MNIST")
     assert load_model(folder / "model.safetensors").latent_dim == 3
     assert (folder / "samples.png").read_bytes().startswith(b"\x89PNG")
 
@@ -162,7 +154,7 @@ def test_every_model_trains(said, tmp_path, model):
          {"latent_weight": 0.0432, "gradient_penalty": 2.0, "gradient": "jacobian"}),
         (["--model", "ae_l2", "--decoder-l2-stem"],
          {"decoder_l2": 3.072e-3, "decoder_l2_stem": True}),
-        (["--model", "eae", "--decoder-l2", "0"], asdict(EAEOptions(entropy_weight=1.0, k=1))),
+        (["--model", "eae", "--decoder-l2", "0"], asdict(EAEOptions())),
     ],
 )  # fmt: skip
 def test_options_are_those_given_then_those_published(said, tmp_path, words, options):

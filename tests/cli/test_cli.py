@@ -16,17 +16,6 @@ COMMAND = [sys.executable, "-m", "eae_core"]
 VERBS = re.findall(r"^    ([a-z]+) ", build_parser().format_help(), re.MULTILINE)
 
 
-@pytest.fixture
-def said(capsys):
-    """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
-
-
 def test_help_is_quick_because_nothing_heavy_is_imported():
     program = (
         "import sys\nfrom eae_core.cli import main\n"
