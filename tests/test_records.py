@@ -15,6 +15,7 @@ from eae_book.records import (
     caption,
     experiments,
     load_records,
+    recorded,
     results_root,
     write_record,
 )
