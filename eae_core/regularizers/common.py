@@ -62,9 +62,9 @@ class Regularizer(nn.Module):
 def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
     """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
 
-    With a group each rank holds all rows and computes the whole term, and a gradient averaged over
-    the ranks, as DistributedDataParallel does it, is that of one process with all rows. NaN and
-    infinity are looked for on a CPU only, where that does not keep a GPU waiting.
+    With a group each rank holds all rows and computes the whole term: the value is that of one
+    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
+    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
 
     Args:
         z: (n, d), or the rank's own rows of it.
