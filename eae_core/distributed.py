@@ -33,10 +33,28 @@ class _GatherRows(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        gradient = gradients[0].contiguous().clone()
-        dist.all_reduce(gradient, group=ctx.group)
-        start = sum(ctx.counts[: ctx.rank])
-        return gradient[start : start + ctx.counts[ctx.rank]], None, None, None
+        gradient = _SumRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
+
+
+class _SumRows(Function):
+    """The other way: the sum over ranks of what each has for this rank's rows.
+
+    A function of its own, so that a gradient penalty can differentiate the gradient again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int, group: Any) -> Tensor:
+        ctx.counts, ctx.rank, ctx.group = counts, rank, group
+        total = rows.contiguous().clone()
+        dist.all_reduce(total, group=group)
+        start = sum(counts[:rank])
+        return total[start : start + counts[rank]].clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = _GatherRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
 
 
 def process_group(group: Group) -> dist.ProcessGroup:

@@ -1,5 +1,6 @@
 """The run matrix: which cells there are, what each runs, and what is not run again."""
 
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PROFILES = list(yaml.safe_load(matrix.MATRIX.read_text(encoding="utf-8"))["profiles"])
 
 
-def snakemake(*words, output, records):
-    command = [sys.executable, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2"]
+def snakemake(*words, output, records, python=sys.executable):
+    command = [python, "-m", "snakemake", "-s", "workflow/Snakefile", "--cores", "2"]
     command += ["--nolock", *words, "--config", "profile=tiny"]
     command += [f"output={output}", f"records={records}"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -125,12 +127,25 @@ def test_an_unknown_name_is_refused(wanted, message):
         matrix.load_cells(**wanted)
 
 
-def test_a_dry_run_names_the_cells_and_runs_none(tmp_path):
-    said = snakemake("--dry-run", output=tmp_path / "runs", records=tmp_path / "records")
+@pytest.mark.slow
+def test_a_dry_run_names_the_cells_and_runs_none_and_quotes_places_with_spaces(tmp_path):
+    (tmp_path / "a b").symlink_to(sys.prefix)
+    python = tmp_path / "a b" / Path(sys.executable).relative_to(sys.prefix)
+    places = {"output": tmp_path / "two runs", "records": tmp_path / "records", "python": python}
+    said = snakemake("--dry-run", "--printshellcmds", **places)
+    commands = [line.split(": ", 1)[1] for line in said.splitlines() if "export OMP_NUM" in line]
+    assert len(commands) == 2
+    for command in commands:
+        words = shlex.split(command)
+        assert words[words.index("-m") - 1] == str(python)
+        folder = Path(words[words.index("--output") + 1])
+        assert folder.parents[1] == tmp_path / "two runs"
+        assert words[words.index("-e") + 1] == str(folder / "model.safetensors")
     assert "2 cells, 2 without a valid record\n  digits-ae-seed0: not recorded\n" in said
     assert not (tmp_path / "records").exists()
 
 
+@pytest.mark.slow
 def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path, monkeypatch, capsys):
     where = {"output": tmp_path / "runs", "records": tmp_path / "records"}
     snakemake(**where)

@@ -27,7 +27,7 @@ def test_a_run_is_recorded_only_with_the_same_parameters_and_revisions(
     assert not asked(k=1)
     write("a")
     assert asked(k=1)
-    with pytest.raises(ValueError, match="a has a record that does not hold: k is 1, .*; do that"):
+    with pytest.raises(ValueError, match=r"a has a record that does not hold: k is 1, .*; do that"):
         asked(k=2)
     with pytest.raises(ValueError, match="new is not known, asked is 3"):
         asked(k=1, new=3)

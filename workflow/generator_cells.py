@@ -86,7 +86,7 @@ class Cell:
         return max(1, round(self.sizes.seen / len(self.images)))
 
     def state(self, records: Path | None) -> str:
-        """Whether there is a record: "recorded", "outdated" (of other revisions or sizes), "new"."""
+        """What is there: "recorded", "outdated" (of other revisions or sizes) or "new"."""
         found = recorded(self.experiment, records)
         if self.run not in found:
             return "new"

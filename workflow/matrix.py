@@ -17,11 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from parts import parts_of
 from recording import add_places, run_script, script_parser
 
 from eae_book.records import recorded, stale, with_defaults
+from eae_book.runner.strict_yaml import read_yaml
 from eae_core.cli.model_options import chosen_options
 from eae_core.cli.parser import build_parser
 from eae_core.cli.train import decisive
@@ -113,7 +113,7 @@ def load_cells(
     Raises:
         ValueError: a profile, data set, model or key that is not there (the nearest is named).
     """
-    matrix = yaml.safe_load(path.read_text(encoding="utf-8"))
+    matrix = read_yaml(path)
     plan = matrix["profiles"][_known("profile", profile, matrix["profiles"])]
     for key in plan:
         _known(f"key of profile {profile}", key, KEYS)

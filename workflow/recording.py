@@ -15,6 +15,7 @@ from parts import parts_of
 from eae_book.records import recorded, stale
 from eae_core import records
 from eae_core.data import ImageSet, data_root
+from eae_core.errors import CommandError
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
 from eae_core.provenance import Provenance
 from eae_core.revisions import revisions_of
@@ -95,7 +96,7 @@ def run_script(name: str, work: Callable[[], int]) -> int:
         return work()
     except KeyboardInterrupt:
         return stopped()
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, CommandError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
 

@@ -68,7 +68,7 @@ def _render(project: Project, notebooks: Mapping[str, str], runs_page: str) -> t
         pages = stage(project, source, notebooks=notebooks, runs_page=runs_page)
         stamp, first = _stamp(source), project.html / "index.html"
         old = project.html / STAMP
-        if first.is_file() and old.is_file() and old.read_text(encoding="ascii").strip() == stamp:
+        if first.is_file() and old.is_file() and old.read_bytes().strip() == stamp.encode():
             return first, False
         check_paths(source, project.root)  # at once, and not after minutes of building
         _jupyter_book(project, source, output)

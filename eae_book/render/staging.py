@@ -8,11 +8,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 
 from eae_book.render.folding import fold
-from eae_book.render.front import front_files
 from eae_book.runner.project import Project
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.errors import UsageError
@@ -50,6 +48,9 @@ def read_config(path: Path) -> dict[str, Any]:
     config = read_yaml(path)
     if not isinstance(config, dict):
         raise UsageError(f"{path} must be a mapping of Jupyter Book's options")
+    for name in ("execute", "html", "launch_buttons", "repository"):
+        if not isinstance(config.get(name) or {}, dict):
+            raise UsageError(f"{path}: {name} must be a mapping of options, not {config[name]!r}")
     return config
 
 
@@ -114,7 +115,10 @@ def check_places(project: Project, chapters: Collection[str]) -> None:
         OSError: A folder cannot be written to.
     """
     staged_config(read_config(project.root / "_config.yml"))
-    for page in toc_documents(read_yaml(project.root / "_toc.yml")):
+    pages = toc_documents(read_yaml(project.root / "_toc.yml"))
+    if not pages:
+        raise UsageError("_toc.yml names no page: it has a root, and parts with chapters")
+    for page in pages:
         written = page.startswith("book/") and _page_exists(project.root, page)
         if not written and page not in (RUNS_PAGE, *(f"notebooks/{name}" for name in chapters)):
             raise UsageError(f"_toc.yml names the page {page!r}, but there is no such file")
@@ -140,9 +144,17 @@ def stage(
     Raises:
         UsageError: If the table of contents names a page that there is not.
     """
+    import nbformat
+
+    from eae_book.render.front import front_files  # torch is imported late
+
     toc = read_yaml(project.root / "_toc.yml")
     config = staged_config(read_config(project.root / "_config.yml"))
-    shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)
+    try:
+        shutil.copytree(project.root / "book", target / "book", ignore=IGNORED)
+    except shutil.Error as error:  # a link to nowhere, a pipe
+        source, _, reason = error.args[0][0]
+        raise UsageError(f"cannot copy {project.show(Path(source))}: {reason}") from error
     for name, content in front_files(project.results).items():
         data = content if isinstance(content, bytes) else content.encode()
         (target / "book" / name).write_bytes(data)

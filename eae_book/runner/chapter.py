@@ -81,7 +81,9 @@ def read_notebook(path: Path) -> Any:
     import nbformat
 
     try:
-        return nbformat.read(path, as_version=4)
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        return notebook
     except FileNotFoundError as error:
         raise UsageError(
             f"the manifest names {path.name}, but there is no such notebook"

@@ -83,7 +83,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, str]:
         if not equals or not name.isidentifier():
             raise UsageError(f"-p takes name=value, such as -p epochs=5, not {text!r}")
         if printable(value) != value:
-            raise UsageError(f"the parameter {name!r} must be text in UTF-8, not {value!r}")
+            raise UsageError(f"the parameter {name!r} must be plain text in UTF-8, not {value!r}")
         if name in given:
             raise UsageError(f"the parameter {name!r} is given twice ({given[name]} and {value})")
         given[name] = value

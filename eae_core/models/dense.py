@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from eae_core.models.networks import CodeLinear
+
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 
@@ -51,15 +53,15 @@ def dense_networks(
             raise ValueError(f"{label} must be at least 1, got {value}")
     numbers = math.prod(shape)
 
-    def network(inputs: int, outputs: int) -> list[nn.Module]:
+    def network(inputs: int, outputs: int, last: type[nn.Linear]) -> list[nn.Module]:
         pairs = [(inputs, hidden)] + [(hidden, hidden)] * (layers - 1)
         parts: list[nn.Module] = []
         for a, b in pairs:
             norm = [nn.BatchNorm1d(b)] if normalize else []
             parts += [nn.Linear(a, b), *norm, nn.ReLU()]
-        return [*parts, nn.Linear(hidden, outputs)]
+        return [*parts, last(hidden, outputs)]
 
     outputs = latent_dim if encoder_outputs is None else encoder_outputs
-    encoder = nn.Sequential(nn.Flatten(), *network(numbers, outputs))
+    encoder = nn.Sequential(nn.Flatten(), *network(numbers, outputs, CodeLinear))
     picture = [nn.Unflatten(1, tuple(shape)), nn.Sigmoid()] if len(shape) > 1 else []
-    return encoder, nn.Sequential(*network(latent_dim, numbers), *picture)
+    return encoder, nn.Sequential(*network(latent_dim, numbers, nn.Linear), *picture)

@@ -15,7 +15,7 @@ from eae_core.entropy.distributions import Law
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
-from eae_core.regularizers import build_regularizer, radial_loss
+from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
 from eae_core.regularizers.registry import regularizer_options
 
 KNN_ENTROPY = "knn_entropy"
@@ -114,8 +114,9 @@ class EAE(Autoencoder):
     code's variance could move into the rows of W.
 
     With another ``regularizer`` its term stands in place of :math:`-\hat H`, and is reported under
-    that word instead of the entropy. With ``radial_weight`` w the term is :math:`-\hat H + w R`,
-    see :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
+    that word instead of the entropy; distances of codes that coincide count as rounding's. With
+    ``radial_weight`` w the term is :math:`-\hat H + w R`, see
+    :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
 
     Source:
         Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
@@ -156,16 +157,20 @@ class EAE(Autoencoder):
                 rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
                 self.register_buffer("entropy_rows", rows)
 
-    def _build_regularizer(self) -> nn.Module | None:
+    def _build_regularizer(self) -> Regularizer | None:
         """The term in place of the entropy, if there is one, and the batch that it needs."""
         name, k = self.options.regularizer, self.options.k
-        uses_k = "k" in regularizer_options(name)
-        self.minimum_batch_size = k + 2 if uses_k else 2
+        known = regularizer_options(name)
+        self.minimum_batch_size = k + 2 if "k" in known else 2
         if name == "covariance":  # a determinant
             self.minimum_batch_size = self.latent_dim + 2
         if name == KNN_ENTROPY:
             return None
-        return build_regularizer(name, **({"k": k} if uses_k else {}))
+        known = regularizer_options(name)
+        chosen = {
+            option: value for option, value in (("k", k), ("floor", FLOOR)) if option in known
+        }
+        return build_regularizer(name, **chosen)
 
     @property
     def code_law(self) -> Law:
@@ -221,17 +226,18 @@ class EAE(Autoencoder):
         reconstruction = squared_error(x, self.decode(z))
         weight = self.options.entropy_weight
         spread = z if weight else z.detach()
-        if self.group is not None:  # each process sees the whole batch of codes
-            spread, _ = gather_rows(spread, self.group)
         terms = {"reconstruction": reconstruction}
         if self.regularizer is None:
-            terms |= self.entropy_terms(spread)
+            # each process sees the whole batch of codes
+            whole = spread if self.group is None else gather_rows(spread, self.group)[0]
+            terms |= self.entropy_terms(whole)
             loss = reconstruction - weight * terms["entropy"]
         else:
+            self.regularizer.group = self.group
             terms["regularizer"] = self.regularizer(spread)
             loss = reconstruction + weight * terms["regularizer"]
         if self.options.radial_weight:
-            terms["radial"] = radial_loss(spread)
+            terms["radial"] = radial_loss(spread, group=self.group)
             loss = loss + weight * self.options.radial_weight * terms["radial"]
         if self.options.decoder_l2:
             terms["decoder_l2"] = decoder_l2(self.decoder)

@@ -21,6 +21,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -86,6 +87,24 @@ def architecture(shape: tuple[int, ...]) -> Architecture:
     widening = [min(2**i, 8) for i in range(max(halvings, 3))]
     narrowing = [min(2**i, 8) for i in reversed(range(max(doublings, 3)))]
     return Architecture(4, tuple(widening[:halvings]), tuple(narrowing[:doublings]), rescale=True)
+
+
+class CodeLinear(nn.Linear):
+    """The layer that gives the code: in float32 also under autocast.
+
+    bf16 has eight bits of mantissa. In few dimensions many codes of a batch would coincide, where
+    the entropy is minus infinity.
+
+    Example:
+        >>> with torch.autocast("cpu", torch.bfloat16):
+        ...     CodeLinear(3, 2)(torch.ones(5, 3, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            # Not by the dtype of the weight: to look at it is a step of spectral normalisation.
+            return super().forward(x if x.dtype == torch.float64 else x.float())
 
 
 class Rescale(nn.Module):
@@ -174,7 +193,7 @@ def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: in
         ]
         # With padding on both sides an odd side is rounded down by an even kernel, up by an odd.
         channels, sides = out, [(side + plan.kernel % 2) // 2 for side in sides]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * math.prod(sides), outputs))
+    return nn.Sequential(*layers, nn.Flatten(), CodeLinear(channels * math.prod(sides), outputs))
 
 
 def _decoder(

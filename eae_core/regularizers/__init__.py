@@ -2,10 +2,12 @@
 
 A term maps codes z (n, d) to a scalar that is smaller the more the batch looks like N(0, I), to
 whatever it is that the term sees. All compute in float32 or better, also under autocast; with
-``group=`` the value and the gradient over ranks are those of one process.
+``group=`` every rank has the value of one process, and the mean of the gradients over the ranks is
+its gradient.
 """
 
 from eae_core.regularizers.calibration import Calibrated, calibrated
+from eae_core.regularizers.common import Regularizer
 from eae_core.regularizers.covariance import CovarianceLoss, covariance_loss
 from eae_core.regularizers.cramer_wold import CramerWoldLoss, cramer_wold_loss
 from eae_core.regularizers.energy import EnergyLoss, energy_loss
@@ -31,6 +33,7 @@ __all__ = [
     "KoLeoLoss",
     "MMDLoss",
     "RadialLoss",
+    "Regularizer",
     "SIGRegLoss",
     "SlicedWassersteinLoss",
     "VISRegLoss",

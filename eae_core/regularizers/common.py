@@ -40,19 +40,21 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
     def once(*key: Any) -> Result:
         return cached(*key)
 
-    return cast(Callable[Key, Result], torch.compiler.assume_constant_result(once))
+    # What torch.compiler.assume_constant_result does, without its import of sympy and 400 modules.
+    once._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return cast(Callable[Key, Result], once)
 
 
 class Regularizer(nn.Module):
     """A term as a module: its options, held; each subclass names the function and its options."""
 
-    def __init__(self, term: Callable[..., Tensor], **options: Any) -> None:
+    def __init__(self, term: Callable[..., Tensor], *, group: Group, **options: Any) -> None:
         super().__init__()
-        self.term, self.options = term, options
+        self.term, self.group, self.options = term, group, options
 
     def forward(self, z: Tensor) -> Tensor:
         """The term of codes z (n, d)."""
-        return self.term(z, **self.options)
+        return self.term(z, group=self.group, **self.options)
 
     def extra_repr(self) -> str:
         """The options that are set."""
@@ -62,9 +64,9 @@ class Regularizer(nn.Module):
 def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
     """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
 
-    With a group each rank holds all rows and computes the whole term, and a gradient averaged over
-    the ranks, as DistributedDataParallel does it, is that of one process with all rows. NaN and
-    infinity are looked for on a CPU only, where that does not keep a GPU waiting.
+    With a group each rank holds all rows and computes the whole term: the value is that of one
+    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
+    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
 
     Args:
         z: (n, d), or the rank's own rows of it.

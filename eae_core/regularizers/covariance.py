@@ -7,7 +7,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from eae_core.regularizers.common import Group, Regularizer, full_precision, whole_batch
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer, full_precision, whole_batch
 
 Form = Literal["log_det", "vicreg"]
 

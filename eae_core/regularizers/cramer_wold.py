@@ -8,8 +8,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     first_coordinate,
     full_precision,

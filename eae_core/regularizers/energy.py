@@ -7,13 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from eae_core.regularizers.common import (
-    Group,
-    Regularizer,
-    first_coordinate,
-    full_precision,
-    whole_batch,
-)
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer, first_coordinate, full_precision, whole_batch
 
 
 @full_precision

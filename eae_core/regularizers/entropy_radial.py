@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from eae_core.regularizers.common import Group, Regularizer
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer
 from eae_core.regularizers.knn import knn_entropy_loss
 from eae_core.regularizers.radial import radial_loss
 

@@ -5,15 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.entropy.knn import knn_entropy
-from eae_core.entropy.samples import Zero
-from eae_core.regularizers.common import (
-    Group,
-    Regularizer,
-    full_precision,
-    traceable_engine,
-    whole_batch,
-)
+from eae_core.regularizers.common import Regularizer, full_precision, traceable_engine, whole_batch
 
 
 @full_precision
@@ -35,8 +29,7 @@ def knn_entropy_loss(
         k: which neighbour.
         floor: smallest distance that counts; None refuses codes that coincide with a neighbour.
             torch.compile makes their term infinite instead, so that all is one graph.
-        group: ranks that hold the batch together. Each returns a part; the mean of the parts is the
-            term, and the mean of the gradients its gradient.
+        group: ranks that hold the batch together.
 
     Returns:
         A scalar in nats.
@@ -53,16 +46,12 @@ def knn_entropy_loss(
         >>> knn_entropy_loss(torch.tensor([[0.0], [1.0], [3.0]]))
         tensor(-2.4242)
     """
-    if group is None:  # with one, knn_entropy gathers and checks
-        z = whole_batch(z, least=k + 1)
-    zero: Zero = "raise" if floor is None else "floor"
     return -knn_entropy(
-        z,
+        whole_batch(z, group=group, least=k + 1),
         k,
-        zero=zero,
+        zero="raise" if floor is None else "floor",
         floor=floor,
         engine=traceable_engine(),
-        group=group,
         validate=not torch.compiler.is_compiling(),
     )
 

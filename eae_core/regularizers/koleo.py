@@ -5,15 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from eae_core.distributed import Group
 from eae_core.entropy.samples import log_distances
 from eae_core.neighbors import nearest_neighbors
-from eae_core.regularizers.common import (
-    Group,
-    Regularizer,
-    full_precision,
-    traceable_engine,
-    whole_batch,
-)
+from eae_core.regularizers.common import Regularizer, full_precision, traceable_engine, whole_batch
 
 _REPEATED = (
     "codes have the direction of another, so their logarithm is minus infinity: remove duplicates, "

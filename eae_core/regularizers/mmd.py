@@ -6,8 +6,8 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     constant,
     full_precision,

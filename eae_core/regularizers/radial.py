@@ -5,13 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from eae_core.regularizers.common import (
-    Group,
-    Regularizer,
-    chi_quantiles,
-    full_precision,
-    whole_batch,
-)
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer, chi_quantiles, full_precision, whole_batch
 
 
 @full_precision

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from torch import nn
-
 from eae_core.errors import nearest
+from eae_core.regularizers.common import Regularizer
 from eae_core.regularizers.covariance import CovarianceLoss
 from eae_core.regularizers.cramer_wold import CramerWoldLoss
 from eae_core.regularizers.energy import EnergyLoss
@@ -24,7 +23,7 @@ from eae_core.regularizers.wristband import WristbandLoss
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 #: name to module
-REGULARIZERS: dict[str, type[nn.Module]] = {
+REGULARIZERS: dict[str, type[Regularizer]] = {
     "knn_entropy": KNNEntropyLoss,
     "entropy_radial": EntropyRadialLoss,
     "radial": RadialLoss,
@@ -55,7 +54,7 @@ def regularizer_options(name: str) -> list[str]:
     return list(inspect.signature(REGULARIZERS[name]).parameters)
 
 
-def build_regularizer(name: str, **options: Any) -> nn.Module:
+def build_regularizer(name: str, **options: Any) -> Regularizer:
     """A term by its name, as a module of codes z (n, d).
 
     Args:
@@ -73,7 +72,7 @@ def build_regularizer(name: str, **options: Any) -> nn.Module:
         >>> build_regularizer("sigrek")
         Traceback (most recent call last):
         ...
-        ValueError: unknown regularizer 'sigrek'; did you mean 'sigreg'? There are: ...
+        ValueError: unknown regularizer 'sigrek'; did you mean 'sigreg'?
     """
     known = regularizer_options(name)
     if odd := [option for option in options if option not in known]:

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from eae_core.regularizers.common import Group, Regularizer, full_precision, project, whole_batch
+from eae_core.distributed import Group
+from eae_core.regularizers.common import Regularizer, full_precision, project, whole_batch
 
 
 @full_precision

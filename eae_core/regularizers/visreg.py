@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from eae_core.distributed import Group
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     full_precision,
     normal_quantiles,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from eae_core.distributed import Group
 from eae_core.regularizers.common import (
-    Group,
     Regularizer,
     constant,
     full_precision,

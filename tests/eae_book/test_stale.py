@@ -98,7 +98,7 @@ def test_a_revision_has_a_line_of_history_for_each_number(part):
 
 @pytest.mark.parametrize("part", ["", "networks ", "model", "model no_such", "data no_such"])
 def test_an_unknown_part_is_refused(part):
-    with pytest.raises(ValueError, match="no part|unknown model|no data set"):
+    with pytest.raises(ValueError, match=r"no part|unknown model|no data set"):
         revision(part)
 
 

@@ -120,7 +120,7 @@ def test_names_that_no_file_can_have(checkout, capsys):
     for words, line in {
         ("run", odd, *root): r"error: there is no chapter '\udcff'; possible: 01_first",
         ("run", "n" * 256, *root): "error: there is no chapter 'nnn",
-        ("run", "01", "-p", f"name={odd}", *root): "error: the parameter 'name' must be text in",
+        ("run", "01", "-p", f"name={odd}", *root): "error: the parameter 'name' must be plain text",
         ("runs", "--root", "n" * 256): "error: cannot read ",
         ("runs", "--root", odd): "error: no notebooks/manifest.yml in ",
     }.items():

@@ -7,12 +7,13 @@ import pytest
 from tiny_checkout import write_book
 
 from eae_book.render import cleaning, pages
-from eae_book.render.pages import check_pages, check_paths, render, replace_folder
+from eae_book.render.pages import STAMP, check_pages, check_paths, render, replace_folder
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError
 from eae_core.files import LockedError, locked
 
 ROOT = Path("/home/someone/checkout")
+EMPTY = '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}'
 
 
 @pytest.fixture
@@ -66,7 +67,9 @@ def test_a_page_that_names_this_machine_is_an_error_before_it_is_built(tmp_path,
 
     monkeypatch.setattr(pages, "_jupyter_book", build)
     write_book(tmp_path, "01_x")
-    notebook = '{"cells": "' + str(tmp_path) + '/x"}'
+    notebook = EMPTY.replace(
+        "[]", f'[{{"cell_type": "raw", "source": "{tmp_path}/x", "metadata": {{}}}}]'
+    )
     with pytest.raises(CommandError, match=r"page notebooks/01_x\.ipynb names a folder of this"):
         render(Project(tmp_path), notebooks={"01_x": notebook}, runs_page="# Runs")
 
@@ -83,8 +86,9 @@ def test_what_a_killed_build_left_behind_is_swept_and_an_interrupt_keeps_the_old
     for left in (project.runs / ".book-1", project.html.parent / ".html-2", project.html):
         left.mkdir(parents=True)
         (left / "index.html").write_text("old")
+    (project.html / STAMP).write_bytes(b"\xff of no build")
     with pytest.raises(KeyboardInterrupt, match="stopped; the book that was there before is kept"):
-        render(project, notebooks={"01_x": "{}"}, runs_page="# Runs")
+        render(project, notebooks={"01_x": EMPTY}, runs_page="# Runs")
     assert (project.html / "index.html").read_text() == "old"
     left = [
         path.name for folder in (project.runs, project.html.parent) for path in folder.iterdir()
@@ -96,7 +100,7 @@ def test_two_builds_do_not_meet(tmp_path):
     write_book(tmp_path, "01_x")
     project = Project(tmp_path)
     with locked(project.html), pytest.raises(LockedError, match="being written by process"):
-        render(project, notebooks={"01_x": "{}"}, runs_page="# Runs")
+        render(project, notebooks={"01_x": EMPTY}, runs_page="# Runs")
 
 
 def test_a_folder_takes_the_place_of_another_and_nothing_else_stays(tmp_path):

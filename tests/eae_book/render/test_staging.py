@@ -13,6 +13,7 @@ from eae_book.render.staging import (
 from eae_book.runner.project import Project
 from eae_core.errors import UsageError
 
+EMPTY = '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": []}'
 CONFIG = {
     "title": "T",
     "execute": {"execute_notebooks": "force", "timeout": 3},
@@ -115,6 +116,28 @@ def test_what_cannot_be_built_is_said_before_a_chapter_runs(book):
         check_places(book, ["01_x"])
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("_config.yml", "repository: [1]", r"repository must be a mapping of options, not \[1\]"),
+        ("_config.yml", "html: 3", "html must be a mapping"),
+        ("_config.yml", "execute: off", "execute must be a mapping"),
+        ("_toc.yml", "", "names no page"),
+        ("_toc.yml", "root: ../../etc/passwd", "names the page '../../etc/passwd'"),
+    ],
+)
+def test_settings_of_another_shape_are_named(book, file, text, message):
+    (book.root / file).write_text(text)
+    with pytest.raises(UsageError, match=message):
+        check_places(book, [])
+
+
+def test_what_cannot_be_copied_is_named(book, tmp_path):
+    (book.root / "book" / "x.md").symlink_to("nowhere")
+    with pytest.raises(UsageError, match=r"cannot copy book/x\.md: .*No such file"):
+        stage(book, tmp_path / "new", notebooks={}, runs_page="")
+
+
 def test_rendering_never_executes():
     staged = staged_config(CONFIG)
     assert staged["execute"] == {"execute_notebooks": "off", "timeout": 3}
@@ -133,13 +156,14 @@ def test_all_pages_of_a_table_of_contents_are_found():
 
 
 def test_the_staged_folder_holds_everything(book, tmp_path):
-    pages = stage(book, tmp_path / "new", notebooks={"01_x": "{}"}, runs_page="# Runs\n")
+    pages = stage(book, tmp_path / "new", notebooks={"01_x": EMPTY}, runs_page="# Runs\n")
     assert pages == ["book/preface", "book/runs"]
     found = {p.relative_to(tmp_path / "new").as_posix() for p in (tmp_path / "new").rglob("*")}
     assert found == {
         "_config.yml",
         "_toc.yml",
         "book",
+        "book/_front.md",
         "book/preface.md",
         "book/runs.md",
         "notebooks",

@@ -219,11 +219,20 @@ def test_an_unwritable_place_is_an_error_that_names_it(project):
         run(project, planned(project), progress=False)
 
 
+def cells(text):
+    return '{"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": ' + text + "}"
+
+
 def test_nothing_runs_for_a_notebook_that_is_missing_or_broken(project):
     path = project.root / "notebooks" / "01_first.ipynb"
-    path.write_text("{ broken")
-    with pytest.raises(UsageError, match=r"01_first\.ipynb is not a notebook"):
-        planned(project)
+    broken = ["{ broken", "", "null", "[]", "[" * 200_000, cells("{}"), cells("[3]")]
+    for cell in ('"metadata": {}', '"source": 3', '"source": "", "metadata": {"tags": 3}'):
+        rest = '"cell_type": "code", "outputs": [], "execution_count": null'
+        broken.append(cells("[{" + f"{rest}, {cell}" + "}]"))
+    for text in broken:
+        path.write_text(text)
+        with pytest.raises(UsageError, match=r"01_first\.ipynb is not a notebook"):
+            planned(project)
     write_notebook(project.root, "01_first", parameters="x = [1]")
     with pytest.raises(UsageError, match=r"01_first\.ipynb: the parameter in 'x = \[1\]'"):
         planned(project)
