@@ -9,15 +9,10 @@ from __future__ import annotations
 
 import math
 import warnings
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-=======
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
->>>>>>> main
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -143,11 +138,7 @@ def decoder_entropy(
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []
     deficient, width = 0, 0.0
-<<<<<<< HEAD
     with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
-=======
-    with evaluation_mode(decode) as module, _bar(samples, show=progress) as bar:
->>>>>>> main
         dtype = _resolve_dtype(module, place, dtype)
         for n in _chunks(samples, latent_dim):
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
@@ -163,12 +154,7 @@ def decoder_entropy(
                 values.append((minus_log_prior + block.volume).cpu())
                 deficient += block.deficient
                 width += block.width
-<<<<<<< HEAD
                 advance(len(block.volume))
-=======
-                if bar is not None:
-                    bar.update(len(block.volume))
->>>>>>> main
     _report(deficient, samples, scale)
     every = torch.cat(values)
     return DecoderEntropy(
@@ -273,27 +259,7 @@ def _report(deficient: int, samples: int, scale: float) -> None:
     )
 
 
-<<<<<<< HEAD
 def _checked_scale(scale: object, method: str) -> float:
-=======
-def _bar(samples: int, *, show: bool) -> AbstractContextManager[Any]:
-    """A progress bar over codes; one that is not shown needs no package for it."""
-    if not show:
-        return nullcontext()
-    from tqdm.auto import tqdm
-
-    bar: AbstractContextManager[Any] = tqdm(total=samples, unit="code")
-    return bar
-
-
-def _check_options(
-    latent_dim: int, samples: int, scale: float, method: str, probes: int, steps: int
-) -> None:
-    _check_whole("latent_dim", latent_dim, 1)
-    _check_whole("samples", samples, 2)
-    _check_whole("probes", probes, 1)
-    _check_whole("steps", steps, 1)
->>>>>>> main
     if method not in get_args(Method):
         raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
     if not isinstance(scale, (int, float, np.number)) or not 0 <= scale < math.inf:
