@@ -94,10 +94,12 @@ def _bidiagonalize(decode: Decode, z: Tensor, start: Tensor, steps: int) -> tupl
         checked_output(x, len(z))
 
         def forward(v: Tensor) -> Tensor:  # J v
-            return jvp(decode, (z,), (v.to(z.dtype),))[1].flatten(1).double()
+            moved: Tensor = jvp(decode, (z,), (v.to(z.dtype),))[1]
+            return moved.flatten(1).double()
 
         def back(u: Tensor) -> Tensor:  # J^T u
-            return pull(u.view(x.shape).to(x.dtype))[0].double()
+            pulled: Tensor = pull(u.view(x.shape).to(x.dtype))[0]
+            return pulled.double()
 
         to, fro = (forward, back) if start.shape[1] == z.shape[1] else (back, forward)
         v = start / start.norm(dim=1, keepdim=True)
