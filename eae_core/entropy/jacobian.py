@@ -215,21 +215,6 @@ def checked_output(x: object, rows: int) -> Tensor:
 
 
 @contextmanager
-def evaluation_mode(decode: Decode) -> Iterator[nn.Module | None]:
-    """Put the module that ``decode`` is, or is a method of, into evaluation mode and back."""
-    owner = decode if isinstance(decode, nn.Module) else getattr(decode, "__self__", None)
-    module = owner if isinstance(owner, nn.Module) else None
-    were = [(part, part.training) for part in module.modules()] if module is not None else []
-    try:
-        for part, _ in were:
-            part.training = False
-        yield module
-    finally:
-        for part, training in were:
-            part.training = training
-
-
-@contextmanager
 def derivable() -> Iterator[None]:
     """Attention by its formula: the faster kernels have no forward derivative."""
     fast = torch.backends.mha.get_fastpath_enabled()
