@@ -190,7 +190,7 @@ def test_members_that_lead_out_of_an_archive_are_refused(
     with pytest.raises((DataUnavailableError, DataCorruptedError), match="CIFAR-10"):
         prepare_folder(tiny("cifar10"), tmp_path / "cache", download=False)
     assert not (tmp_path / "outside.txt").exists()  # where an absolute name leads
-    assert not list((tmp_path / "cache").rglob("outside.txt"))
+    assert not (tmp_path / "cache" / "outside.txt").exists()  # where two dots lead
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
