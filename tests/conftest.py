@@ -14,9 +14,7 @@ from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_i
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as a shell has it for what runs behind it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs behind it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
