@@ -1,8 +1,9 @@
 """Which engine finds neighbours fastest, and does "auto" choose it? Prints a table.
 
-Each cell is a search of N(0, I) in itself, float32, on the CPU. Rounds go around the engines, and
-milliseconds are those of the processor, so that what else runs on the machine matters little. An
-engine that took three times as long as the best, and over 20 ms, is not asked again at the next n.
+Each cell is a search of N(0, I) in itself, float32, on one thread of a CPU. Rounds go around the
+engines, and milliseconds are those of the processor, so that what else runs on the machine matters
+little. An engine that took three times as long as the best, and over 20 ms, is not asked again at
+the next n.
 
     python benchmarks/engines.py [--quick]
 """
@@ -41,6 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="up to n = 1,000, a few seconds")
     sizes = [n for n in SIZES if n <= 1_000] if parser.parse_args().quick else SIZES
+    torch.set_num_threads(1)
     engines: tuple[Engine, ...] = tuple(e for e in get_args(Engine) if e != "auto")
     print("    n    d  k", *(f"{engine:>10}" for engine in engines), "  chosen, over the best")
     for d, k in tqdm([(d, k) for d in DIMENSIONS for k in NEIGHBORS], desc="engines"):
@@ -48,7 +50,7 @@ def main() -> None:
         for n in sizes:
             x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
             times = milliseconds(x, k, asked)
-            best, chosen = min(times.values()), choose_engine("cpu", n, n, d)
+            best, chosen = min(times.values()), choose_engine("cpu", n, n, d, k)
             cells = (f"{times[e]:10.2f}" if e in times else " " * 10 for e in engines)
             ratio = f"{times[chosen] / best:.2f}" if chosen in times else "more than 3"
             tqdm.write(" ".join([f"{n:6} {d:3} {k:2}", *cells, f"{chosen:>9} {ratio}"]))
