@@ -168,7 +168,7 @@ def _search(
 ) -> tuple[Tensor, Tensor]:
     """Distances and indices, (n, k) the nearest first or (n, 1) of the k-th."""
     if engine == "auto":
-        engine = choose_engine(x.device.type, len(x), *y.shape, k)
+        engine = choose_engine(x.device.type, len(x), len(y), x.shape[1], k)
         if torch.compiler.is_compiling():
             engine = "dense"  # one graph: nothing waits for a value
         elif engine == "kdtree" and 2 * tree_bytes(*y.shape) > limit:
