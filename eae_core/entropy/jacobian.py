@@ -5,9 +5,9 @@ are pushed forward together, for a block of codes at a time. Where torch has no 
 of a decoder, one pass back for each output does the same. Rounding decides how small a singular
 value can be told from zero, so they are taken in float64 whatever the decoder computes in.
 
-Rules of our own for the tangents of linear layers and convolutions, for which torch multiplies zeros
-too, made it 1.7 times as fast (21 instead of 36 ms a code of Lee's generator, one thread, in blocks
-of the same size) in 150 lines: too many for that.
+Rules of our own for the tangents of linear layers and convolutions, for which torch multiplies
+zeros too, made it 1.7 times as fast (21 instead of 36 ms a code of Lee's generator, one thread, in
+blocks of the same size) in 150 lines: too many for that.
 """
 
 from __future__ import annotations
