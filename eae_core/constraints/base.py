@@ -15,6 +15,11 @@ from eae_core.entropy.distributions import Law
 from eae_core.entropy.samples import autocast_is_on, no_autocast
 
 
+def being_traced() -> bool:
+    """Whether torch.jit.trace looks on, which would keep the answer to a question about a shape."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 def check_code(z: Tensor, latent_dim: int) -> None:
     """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence.
 
@@ -26,8 +31,7 @@ def check_code(z: Tensor, latent_dim: int) -> None:
         raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
     if not z.is_floating_point():
         raise TypeError(f"codes must be floating point, got {z.dtype}")
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    if z.ndim != 2 or (not tracing and z.shape[1] != latent_dim):  # a trace would fix the answer
+    if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
         raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
 
 
