@@ -35,7 +35,7 @@ Decode = Callable[[Tensor], Tensor]
 #: allocator keeps for the next layer.
 ALIVE = 12
 #: bytes of the largest tensor of a block; on a processor, larger ones fall out of its cache
-LARGEST_TENSOR = {"cpu": 16 * 2**20, "cuda": 2**30}
+LARGEST_TENSOR = {"cpu": 8 * 2**20, "cuda": 2**30}
 #: singular values up to this many rounding errors of the Jacobian's norm are zero as far as it can
 #: tell: those of dimensions that are lost lie below 1.2 in all networks and dtypes that were tried,
 #: others of bfloat16 above 2.5, of float32 above 1e5
