@@ -191,7 +191,8 @@ def _search(
 
 
 def _ranked(x: Tensor, y: Tensor, found: Tensor, every: bool, limit: int) -> tuple[Tensor, Tensor]:
-    """Measure neighbours (n, k) in any order: distances and indices as :func:`_search` has them."""
+    """Measure neighbours (n, k), the k-th last, and put them in order."""
+    found = found if every else found[:, -1:]
     each = found.shape[1] * (x.shape[1] * (x.element_size() + 8) + 32)
     rows = max(1, min(CHUNK, limit // 2) // each)
     if rows < len(x):
@@ -201,8 +202,7 @@ def _ranked(x: Tensor, y: Tensor, found: Tensor, every: bool, limit: int) -> tup
     if found.shape[1] == 1:
         return lengths(x - y.index_select(0, found[:, 0]))[:, None], found
     distances, order = lengths(x[:, None] - y[found]).sort(dim=1, stable=True)
-    first = 0 if every else -1
-    return distances[:, first:].contiguous(), found.gather(1, order[:, first:])
+    return distances, found.gather(1, order)
 
 
 def _largest_coordinate(x: Tensor, y: Tensor) -> float:
