@@ -60,6 +60,7 @@ def test_a_handler_that_python_did_not_install_gives_way_to_pythons(monkeypatch)
         set_handlers.append(handler)
 
     monkeypatch.setattr(signal, "signal", fake)  # returns None: the old one is not Python's
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
     with stop_requests() as stop:
         assert not stop.is_set()
     assert set_handlers[3:] == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
