@@ -2,7 +2,8 @@
 
 Golden numbers (tests/golden/golden.json) say what each part that decides a number gives for fixed
 input. Where numbers have moved under the same revision nothing at all is written: raise the
-revision beside the code with a line of history, and run this again.
+revision beside the code with a line of history, and run this again. Where it is the measure that
+was changed, and not the part, remove the entry from the file first.
 
 Example:
     python workflow/renew_golden.py

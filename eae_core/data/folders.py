@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ class DecodedFolder:
     names: list[str]  #: their files
     broken: dict[str, str]  #: pictures that cannot be read, and why
     others: Counter[str]  #: other files, by suffix
-    checksum: str  #: of the array
+    path: Path  #: of the array
 
     def notes(self) -> list[str]:
         """What was left out, a sentence each."""
@@ -78,13 +79,14 @@ def decoded_folder(
     place = root / "own" / f"{label}-{_key(folder, names, size, channels)[:16]}"
     if not prepared.is_prepared(place):
         _decode(folder, names, size, channels, place, progress=progress)
-    checksum = prepared.verify_folder(place, trust_stamp=True)["images"]
+    prepared.verify_folder(place, trust_stamp=True)
     broken = json.loads((place / prepared.META).read_text(encoding="utf-8"))["broken"]
     rows = np.array([row for row, name in enumerate(names) if name not in broken], np.int64)
     if not len(rows):
         raise ValueError(f"none of the {len(names)} pictures of {folder} can be read: {broken}")
-    array = np.load(place / "images.npy", mmap_mode="r")
-    return DecodedFolder(label, array, rows, [names[row] for row in rows], broken, others, checksum)
+    path = place / "images.npy"
+    array = np.load(path, mmap_mode="r")
+    return DecodedFolder(label, array, rows, [names[row] for row in rows], broken, others, path)
 
 
 def short_name(text: str) -> str:
@@ -99,8 +101,10 @@ def short_name(text: str) -> str:
 def _key(folder: Path, names: list[str], size: tuple[int, int], channels: int | None) -> str:
     digest = hashlib.sha256(f"{size} {channels} {pictures.REVISION}".encode())
     for name in names:
-        status = (folder / name).stat()
-        entry = f"{name}\0{status.st_size} {status.st_mtime_ns}\n"
+        path = folder / name
+        status = path.stat() if path.exists() else path.lstat()  # of a link that leads nowhere
+        readable = os.access(path, os.R_OK)
+        entry = f"{name}\0{status.st_size} {status.st_mtime_ns} {readable}\n"
         digest.update(entry.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

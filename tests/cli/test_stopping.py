@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eae_core.cli import train as verb
+from eae_core.cli import results
 from eae_core.files import locked
 from eae_core.records import read_record
 from eae_core.training.checkpoints import read_checkpoint
@@ -45,7 +45,7 @@ def test_a_signal_leaves_a_checkpoint_one_line_and_status_130(tmp_path, said, nu
         process.kill()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == (
-        f"stopped; go on with the same words with  --resume --output {folder}"
+        f"stopped; go on with the same words and  --resume --output {folder}"
     )
     assert "Traceback" not in out + err
     assert sorted(os.listdir(folder)) == ["model.safetensors"]
@@ -69,10 +69,10 @@ def test_ctrl_c_after_the_training_says_that_it_is_kept(tmp_path, said, monkeypa
     folder = tmp_path / "run"
     words = ["train", *SMALL, "--epochs", 1, "--output", folder]
     with monkeypatch.context() as patch:
-        patch.setattr(verb, "_finish", interrupted)
+        patch.setattr(results, "finish", interrupted)
         status, _, err = said(*words)
     assert status == 130
-    again = f"the same words with  --resume --output {folder}"
+    again = f"the same words and  --resume --output {folder}"
     assert err == f"stopped after the training; {again}  do the rest\n"
     assert said(*words, "--resume")[0] == 0
     assert (folder / "record.json").exists()

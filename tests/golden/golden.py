@@ -87,7 +87,7 @@ def complaint(part: Golden, kept: Mapping[str, Any] | None, found: Numbers) -> s
     if not moved:
         return ""
     return (
-        f"the numbers of {part.name} have moved, but no revision of {', '.join(part.parts)} has:\n"
+        f"the numbers of {part.name} moved, but no revision of {', '.join(part.parts)} did:\n"
         + "\n".join(moved[:6])
         + "\nIf you did not mean that, undo it. If you did, raise the revision beside the code, "
         f"with a line of history that says what changed, and run  {RENEW}\n"
@@ -110,11 +110,12 @@ def differences(kept: Mapping[str, Any], found: Numbers, tolerance: float) -> li
 
 
 def spread(old: Sequence[float], new: Sequence[float]) -> float:
-    """The largest difference, relative to the largest number."""
+    """The largest difference of a number, relative to itself or to 1 % of the largest."""
     if len(old) != len(new):
         return float("inf")
-    scale = max(map(abs, old), default=0.0) or 1.0
-    return max((abs(a - b) for a, b in zip(old, new, strict=True)), default=0.0) / scale
+    floor = 0.01 * max(map(abs, old), default=0.0) or 1.0
+    pairs = zip(old, new, strict=True)
+    return max((abs(a - b) / max(abs(a), floor) for a, b in pairs), default=0.0)
 
 
 def read_kept() -> dict[str, Any]:

@@ -142,18 +142,22 @@ def networks() -> Numbers:
             torch.manual_seed(0)
             encoder, decoder = build_networks(shape, D, width=2, convolutions=depth)
             model = build_model("ae", shape, D, width=2, convolutions=depth)
+        found[f"{shape} {depth}: weights"] = [size(encoder), size(decoder), size(model)]
         found[f"{shape} {depth}"] = passed(encoder, shape) + passed(decoder, (D,))
         found[f"{shape} {depth}: model"] = passed(model, shape)
     return found
 
 
 def passed(network: nn.Module, shape: tuple[int, ...]) -> list[float]:
-    """How many weights there are, and what comes out, in training and after it."""
+    """What comes out, in training and after it."""
     x = images(6, *shape)
     with torch.no_grad():
-        trained = network(x)
-        numbers = looked_at(trained, network.eval()(x))
-    return [float(sum(p.numel() for p in network.parameters())), *numbers]
+        return looked_at(network(x), network.eval()(x))
+
+
+def size(network: nn.Module) -> float:
+    """How many numbers it learns."""
+    return float(sum(p.numel() for p in network.parameters()))
 
 
 @golden("dense networks")
