@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import scipy
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +12,9 @@ from eae_core.constraints.base import ConstraintLayer, check_code, check_share
 from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import exponential, laplace
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 class _BatchAverage(ConstraintLayer):
@@ -113,8 +116,10 @@ class CodeL1Norm(_BatchAverage):
         return laplace(self.latent_dim)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.laplace()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
+        return stats.laplace()
 
 
 class CodeUnitMean(_BatchAverage):
@@ -167,5 +172,7 @@ class CodeUnitMean(_BatchAverage):
         return exponential(self.latent_dim)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.expon()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
+        return stats.expon()

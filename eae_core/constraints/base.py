@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import scipy
 import torch
 from torch import Tensor, nn
 
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.samples import autocast_is_on, no_autocast
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 def being_traced() -> bool:
@@ -94,7 +96,7 @@ class CodeConstraint(nn.Module):
         raise NotImplementedError
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
+    def marginal(self) -> stats.rv_continuous:
         """The law of one coordinate under :attr:`law`, frozen, from ``scipy.stats``."""
         raise NotImplementedError
 

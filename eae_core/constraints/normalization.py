@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import scipy
 import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
@@ -17,6 +16,9 @@ from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import gaussian
 from eae_core.entropy.samples import no_autocast
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 def standard_gaussian(latent_dim: int) -> Law:
@@ -163,5 +165,7 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         return standard_gaussian(self.num_features)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.norm()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats  # half a second, of every import otherwise
+
+        return stats.norm()
