@@ -1,58 +1,39 @@
-"""Which engine finds neighbours fastest? Times them and renews the table that "auto" looks up.
+"""Which engine finds neighbours fastest, and does "auto" choose it? Prints a table.
 
-Each cell is a search of N(0, I) in itself, float32, on the CPU with all its cores. An engine that
-took three times as long as the best, and over 20 ms, is not asked again at the next n.
+Each cell is a search of N(0, I) in itself, float32, on one thread of a CPU. Rounds go around the
+engines, and milliseconds are those of the processor, so that what else runs on the machine matters
+little. An engine that took three times as long as the best, and over 20 ms, is not asked again at
+the next n.
 
-    python benchmarks/engines.py [--quick] [--output FILE]
+    python benchmarks/engines.py [--quick]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from datetime import UTC, datetime
-from importlib import resources
-from pathlib import Path
+from typing import get_args
 
 import torch
 from tqdm import tqdm
 
-from eae_core.files import replacing
-from eae_core.hardware import describe_device
-from eae_core.neighbors import nearest_neighbors
+from eae_core.neighbors import Engine, nearest_neighbors
+from eae_core.neighbors.search import choose_engine
 
-SIZES = (100, 300, 1_000, 3_000, 10_000, 50_000)
+SIZES = (100, 300, 1_000, 3_000, 10_000, 20_000, 50_000)
 DIMENSIONS = (1, 2, 4, 8, 12, 16, 64)
 NEIGHBORS = (1, 5)
-ENGINES = ("dense", "blocked", "kdtree")
-TABLE = Path(str(resources.files("eae_core.neighbors").joinpath("choice.json")))
 
 
-def seconds(x: torch.Tensor, k: int, engine: str) -> float:
-    """Shortest of several searches: the one least disturbed by the machine's other work."""
-    times: list[float] = []
-    while len(times) < 3 or (sum(times) < 0.2 and len(times) < 50):
-        start = time.perf_counter()
-        nearest_neighbors(x, k=k, engine=engine)  # type: ignore[arg-type]
-        times.append(time.perf_counter() - start)
-        if sum(times) > 1:
-            break
-    return min(times)
-
-
-def measure(sizes: tuple[int, ...]) -> list[dict[str, object]]:
-    cells: list[dict[str, object]] = []
-    lines = [(d, k) for d in DIMENSIONS for k in NEIGHBORS]
-    for d, k in tqdm(lines, desc="engines"):
-        candidates = set(ENGINES)
-        for n in sizes:
-            x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
-            times = {engine: seconds(x, k, engine) for engine in ENGINES if engine in candidates}
-            best = min(times, key=lambda engine: times[engine])
-            cells.append({"n": n, "d": d, "k": k, "engine": best, "seconds": times[best]})
-            candidates -= {e for e, t in times.items() if t > max(0.02, 3 * times[best])}
-    return cells
+def milliseconds(x: torch.Tensor, k: int, engines: list[Engine]) -> dict[Engine, float]:
+    """Shortest of several searches by each: the one least disturbed by the machine's other work."""
+    times: dict[Engine, list[float]] = {engine: [] for engine in engines}
+    while sum(map(sum, times.values())) < 0.5 and len(times[engines[0]]) < 50:
+        for engine in engines:
+            start = time.process_time()
+            nearest_neighbors(x, k=k, engine=engine)
+            times[engine].append(time.process_time() - start)
+    return {engine: 1000 * min(each) for engine, each in times.items()}
 
 
 def main() -> None:
@@ -60,18 +41,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="up to n = 1,000, a few seconds")
-    parser.add_argument("--output", type=Path, default=TABLE, help="the table to write")
-    options = parser.parse_args()
-    cells = measure(tuple(n for n in SIZES if n <= 1_000) if options.quick else SIZES)
-    head = {
-        "measured": datetime.now(UTC).date().isoformat(),
-        "device": describe_device("cpu"),
-        "torch": torch.__version__,
-    }
-    rows = ",\n".join("  " + json.dumps(cell) for cell in cells)
-    with replacing(options.output) as path:
-        path.write_text(f'{json.dumps(head)[:-1]}, "cells": [\n{rows}\n]}}\n', encoding="utf-8")
-    print(f"{options.output.name}: {len(cells)} cells")
+    sizes = [n for n in SIZES if n <= 1_000] if parser.parse_args().quick else SIZES
+    torch.set_num_threads(1)
+    engines: tuple[Engine, ...] = tuple(e for e in get_args(Engine) if e != "auto")
+    print("    n    d  k", *(f"{engine:>10}" for engine in engines), "  chosen, over the best")
+    for d, k in tqdm([(d, k) for d in DIMENSIONS for k in NEIGHBORS], desc="engines"):
+        asked = list(engines)
+        for n in sizes:
+            x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
+            times = milliseconds(x, k, asked)
+            best, chosen = min(times.values()), choose_engine("cpu", n, n, d, k)
+            cells = (f"{times[e]:10.2f}" if e in times else " " * 10 for e in engines)
+            ratio = f"{times[chosen] / best:.2f}" if chosen in times else "more than 3"
+            tqdm.write(" ".join([f"{n:6} {d:3} {k:2}", *cells, f"{chosen:>9} {ratio}"]))
+            asked = [e for e, t in times.items() if t <= max(20, 3 * best)]
 
 
 if __name__ == "__main__":

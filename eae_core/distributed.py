@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -102,8 +103,9 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
 
     Raises:
         RuntimeError: torch.distributed is not initialised.
-        ValueError: number of axes, other dimensions or dtypes differ between ranks; every rank
-            raises.
+        TypeError: some rank holds no tensor of floats; every rank raises.
+        ValueError: number of axes, other dimensions or dtypes differ between ranks, or only some
+            ask for a gradient; every rank raises.
 
     Example:
         >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
@@ -112,24 +114,79 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
         >>> dist.destroy_process_group()
     """
     group = process_group(group)
-    size, rank = dist.get_world_size(group), dist.get_rank(group)
-    if rows.dtype not in _DTYPES or not 1 <= rows.ndim <= _MOST_AXES:
-        raise ValueError(
-            f"rows must be floating point with 1 to {_MOST_AXES} axes, got {rows.dtype} of shape "
-            f"{tuple(rows.shape)}"
-        )
-    # The same number of whole numbers on every rank, whatever it holds: else the ranks would hang.
-    shape = [*rows.shape, *[-1] * (_MOST_AXES - rows.ndim)]
-    mine = torch.tensor([_DTYPES.index(rows.dtype), *shape], device=rows.device)
-    heads = [torch.empty_like(mine) for _ in range(size)]
-    dist.all_gather(heads, mine, group=group)
-    listed = [head.tolist() for head in heads]
-    if len({(head[0], *head[2:]) for head in listed}) > 1:
-        held = [(str(_DTYPES[h[0]]), tuple(x for x in h[1:] if x >= 0)) for h in listed]
-        raise ValueError(f"ranks hold rows of different shapes or dtypes: {held}")
-    counts = [head[1] for head in listed]
+    rank, counts = dist.get_rank(group), [shape[0] for _, shape in _kinds(rows, group)]
     gathered: Tensor = _GatherRows.apply(rows, counts, rank, group)  # type: ignore[no-untyped-call]
     return gathered, sum(counts[:rank])
+
+
+def rows_in_turn(rows: Tensor, group: Group) -> Iterator[tuple[int, Tensor]]:
+    """The rows of each rank with its number, this rank's own first; without gradient.
+
+    They go around a ring, so that no rank holds more than three shares of them at a time: what
+    none could hold together can still be compared row by row.
+
+    Args:
+        rows: (n_r, ...) of this rank; a rank without rows may hold any empty tensor.
+        group: the process group, or ``"world"``.
+
+    Raises:
+        RuntimeError, TypeError, ValueError: as :func:`gather_rows`.
+
+    Example:
+        >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        >>> [(rank, len(part)) for rank, part in rows_in_turn(torch.ones(2, 3), "world")]
+        [(0, 2)]
+        >>> dist.destroy_process_group()
+    """
+    group = process_group(group)
+    kinds = _kinds(rows, group, empty_fit=True)
+    size, rank = dist.get_world_size(group), dist.get_rank(group)
+    dtype, shape = max(kinds, key=lambda kind: kind[1][0])  # of the most rows
+    share = torch.zeros(shape, dtype=_DTYPES[dtype], device=rows.device)
+    if len(rows):
+        share[: len(rows)] = rows.detach()
+    before, after = (dist.get_global_rank(group, (rank + step) % size) for step in (-1, 1))
+    for step in range(size):
+        owner = (rank + step) % size
+        yield owner, share[: kinds[owner][1][0]]
+        if step + 1 < size:
+            following = torch.empty_like(share)
+            sent = dist.P2POp(dist.isend, share, before, group)
+            received = dist.P2POp(dist.irecv, following, after, group)
+            for work in dist.batch_isend_irecv([sent, received]):
+                work.wait()
+            share = following
+
+
+def _kinds(
+    rows: Tensor, group: dist.ProcessGroup, *, empty_fit: bool = False
+) -> list[tuple[int, tuple[int, ...]]]:
+    """Dtype, as a number, and shape of the rows of each rank, once all know that they fit."""
+    # The same number of whole numbers on every rank, whatever it holds: else the ranks would hang.
+    head = [-1] * (_MOST_AXES + 2)
+    if isinstance(rows, Tensor) and rows.dtype in _DTYPES and 1 <= rows.ndim <= _MOST_AXES:
+        wanted = int(rows.requires_grad and torch.is_grad_enabled())
+        head[: 2 + rows.ndim] = [_DTYPES.index(rows.dtype), wanted, *rows.shape]
+    on_gpu = dist.get_backend(group) == "nccl"
+    device = rows.device if isinstance(rows, Tensor) else torch.device("cuda" if on_gpu else "cpu")
+    mine = torch.tensor(head, device=device)
+    heads = [torch.empty_like(mine) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(heads, mine, group=group)
+    listed = [each.tolist() for each in heads]
+    if wrong := [str(rank) for rank, each in enumerate(listed) if each[0] < 0]:
+        raise TypeError(
+            f"rows must be a tensor of floats with 1 to {_MOST_AXES} axes on every rank; on rank "
+            f"{', '.join(wrong)} they are not"
+        )
+    kinds = [(each[0], tuple(size for size in each[2:] if size >= 0)) for each in listed]
+    compared = [(dtype, shape[1:]) for dtype, shape in kinds if shape[0] or not empty_fit]
+    if len(set(compared)) > 1:
+        held = [(str(_DTYPES[dtype]), shape) for dtype, shape in kinds]
+        raise ValueError(f"ranks hold rows of different shapes or dtypes: {held}")
+    if len({each[1] for each in listed}) > 1:
+        needs = [bool(each[1]) for each in listed]
+        raise ValueError(f"some ranks ask for a gradient and others do not: {needs}")
+    return kinds
 
 
 def noise_like(x: Tensor, group: Group) -> Tensor:

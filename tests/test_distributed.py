@@ -10,6 +10,7 @@ import torch.distributed as dist
 
 from eae_core import CodeBatchNorm, knn_entropy
 from eae_core.distributed import gather_rows
+from eae_core.entropy import DuplicatePointsError, KnnEntropy
 
 D = 3
 
@@ -30,7 +31,7 @@ def work(rank: int, counts: list[int], folder: str, job: str) -> None:
     dist.init_process_group("gloo", store=store, rank=rank, world_size=len(counts))
     try:
         rows = codes(sum(counts)).split(counts)[rank]
-        result = {"score": score, "refuse": refuse}[job](rows, rank)
+        result = {"score": score, "refuse": refuse, "collect": collect}[job](rows, rank)
     finally:
         dist.destroy_process_group()
     with open(f"{folder}/{rank}", "wb") as file:
@@ -57,16 +58,44 @@ def refuse(rows, rank):
         "another d": rows[:, : D - rank],
         "another dtype": rows.float() if rank else rows,
         "another number of axes": rows[:, 0] if rank else rows,
+        "no tensor on one rank": None if rank else rows,
+        "whole numbers on one rank": rows.long() if rank else rows,
+        "a gradient on one rank": rows.clone().requires_grad_(rank == 1),
         "one row in all": rows[: 1 - rank],
         "NaN on one rank": rows * (float("nan") if rank else 1),
         "duplicates on one rank": torch.cat([rows, rows[:1]]) if rank else rows,
     }
     messages = {}
     for name, z in bad.items():
-        with pytest.raises(ValueError) as caught:  # noqa: PT011
+        with pytest.raises((ValueError, TypeError)) as caught:
             knn_entropy(z, group=dist.group.WORLD)
         messages[name] = str(caught.value)
     return messages
+
+
+def collect(rows, rank):
+    """What each rank says of a data set that they hold together."""
+    found = {}
+    for name, dtype, k in (("float64", torch.float64, 1), ("float32", torch.float32, 3)):
+        metric = KnnEntropy(k, group="world")
+        for batch in rows.to(dtype).split(4):
+            metric.update(batch)
+        found[name] = metric.compute().item()
+        found[f"{name}, again"] = metric.compute().item()
+    doubled = KnnEntropy(group="world")
+    doubled.update(torch.cat([rows, codes(1)]))  # on every rank, and in the rows of the first
+    with pytest.raises(DuplicatePointsError) as caught:
+        doubled.compute()
+    found["duplicates"] = str(caught.value)
+    floored = KnnEntropy(zero="floor", floor=0.5, correction="log", group="world")
+    floored.update(torch.cat([rows, codes(1)]))
+    found["floor"] = floored.compute().item()
+    few = KnnEntropy(1000, group="world")
+    few.update(rows)
+    with pytest.raises(ValueError, match="1..n-1") as refused:  # noqa: RUF043
+        few.compute()
+    found["k"] = str(refused.value)
+    return found
 
 
 def together(counts: list[int], folder, job: str = "score") -> list:
@@ -110,8 +139,28 @@ def test_ranks_refuse_together(tmp_path):
     assert first == second
     assert "different shapes" in first["another d"]
     assert "n = 1 points" in first["one row in all"]
+    assert "on rank 1 they are not" in first["no tensor on one rank"]
+    assert "on rank 1 they are not" in first["whole numbers on one rank"]
+    assert "ask for a gradient" in first["a gradient on one rank"]
     assert "5 of 10 rows of z hold NaN" in first["NaN on one rank"]
     assert "2 of 11 points coincide" in first["duplicates on one rank"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("counts", [[10, 10], [13, 1], [6, 0, 9, 5]], ids=str)
+def test_a_data_set_that_ranks_hold_together(counts, tmp_path):
+    whole, (first, *others) = codes(sum(counts)), together(counts, tmp_path, "collect")
+    assert others == [first] * len(others)
+    assert first["float64"] == first["float64, again"]
+    assert first["float64"] == pytest.approx(knn_entropy(whole).item(), abs=1e-12)
+    assert first["float32"] == pytest.approx(knn_entropy(whole.float(), 3).item(), abs=1e-5)
+    doubled = torch.cat([whole, *[codes(1)] * len(counts)])
+    with pytest.raises(DuplicatePointsError) as caught:
+        knn_entropy(doubled)
+    assert first["duplicates"] == str(caught.value)
+    expected = knn_entropy(doubled, zero="floor", floor=0.5, correction="log")
+    assert first["floor"] == pytest.approx(expected.item(), abs=1e-12)
+    assert f"n = {sum(counts)} points" in first["k"]
 
 
 def test_a_group_needs_torch_distributed():

@@ -98,3 +98,26 @@ def test_the_lower_floors_bring_nothing_but_torch_numpy_and_special_functions():
     more = loaded(basis + here + "\n".join(f"import {name}" for name in light)) - loaded(basis)
     known = {"eae_core", "torch", "numpy", *sys.stdlib_module_names}
     assert sorted(name for name in more if name.split(".")[0] not in known) == []
+
+
+def test_the_estimator_and_the_constraint_wait_for_torch_and_numpy_alone():
+    """Not even for SciPy, and next to a torchvision that cannot be imported."""
+    broken = (
+        "import importlib.abc\n"
+        "class Broken(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.split('.')[0] in ('torchvision', 'scipy', 'torchmetrics'):\n"
+        "            raise RuntimeError(f'operator {name}::nms does not exist')\n"
+        "sys.meta_path.insert(0, Broken())\n"
+    )
+    here = (
+        "from eae_core import CodeBatchNorm, KnnEntropy, knn_entropy, knn_kl_divergence\n"
+        "z = CodeBatchNorm(3)(torch.randn(50, 3))\n"
+        "assert knn_entropy(z, 2).isfinite()\n"
+        "import eae_core\n"
+        "assert eae_core.entropy.knn_entropy is knn_entropy\n"
+    )
+    basis = "import torch, numpy\n"
+    more = loaded(basis + broken + here) - loaded(basis)
+    known = {"eae_core", "torch", "numpy", *sys.stdlib_module_names}
+    assert sorted(name for name in more if name.split(".")[0] not in known) == []

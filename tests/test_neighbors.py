@@ -83,12 +83,15 @@ def test_k_may_reach_every_other_point():
 
 
 def test_auto_chooses_by_device_size_and_dimension():
-    assert choose_engine("cpu", 100_000, 100_000, 2) == "kdtree"
-    assert choose_engine("cpu", 20_000, 20_000, 8) == "kdtree"  # 2.5 times the speed of products
-    assert choose_engine("cpu", 100_000, 100_000, 16) == choose_engine("cpu", 300, 300, 8)
-    assert choose_engine("cpu", 10, 1_000_000, 2) == "blocked"  # no tree for a few queries
+    def choose(device, n, m, d, k=1):
+        return choose_engine(device, n, m, d, k)
+
+    assert choose("cpu", 100_000, 100_000, 2) == "kdtree"
+    assert choose("cpu", 20_000, 20_000, 8, 5) == "kdtree"  # once 2.5 times the speed of products
+    assert choose("cpu", 100_000, 100_000, 16) == choose("cpu", 300, 300, 8) == "blocked"
+    assert choose("cpu", 10, 1_000_000, 2) == "blocked"  # no tree for a few queries
     sizes = [(n, d) for n in (100, 10_000) for d in (2, 64)]
-    assert {choose_engine("cuda", n, n, d) for n, d in sizes} == {"dense", "blocked"}
+    assert {choose("cuda", n, n, d) for n, d in sizes} == {"dense", "blocked"}
 
 
 def test_gradient_does_not_flow_through_the_search():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import scipy
 import torch
 from torch import Tensor, nn
 
-from eae_core.constraints.base import ConstraintLayer, check_code
+from eae_core.constraints.base import ConstraintLayer, check_code, check_share
 from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import exponential, laplace
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 class _BatchAverage(ConstraintLayer):
@@ -22,17 +25,15 @@ class _BatchAverage(ConstraintLayer):
 
     def __init__(self, latent_dim: int, *, eps: float, momentum: float, group: Group) -> None:
         super().__init__(latent_dim)
-        if not 0 < eps < math.inf:
-            raise ValueError(f"eps must be finite and above 0, got {eps}")
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must lie in (0, 1], got {momentum}")
+        check_share("eps", eps)
+        check_share("momentum", momentum, 1)
         self.eps, self.momentum, self.group = eps, momentum, group
-        self.register_buffer("running_scale", torch.ones(latent_dim))
+        self.register_buffer("running_scale", torch.ones(self.latent_dim))
 
     def forward(self, z: Tensor) -> Tensor:
         if not self.training or self.group is None:
             return super().forward(z)
-        check_code(z)
+        check_code(z, self.latent_dim)
         rows, start = gather_rows(z, self.group)
         return super().forward(rows)[start : start + len(z)]
 
@@ -91,7 +92,7 @@ class CodeL1Norm(_BatchAverage):
         self, latent_dim: int, *, eps: float = 1e-5, momentum: float = 0.1, group: Group = None
     ) -> None:
         super().__init__(latent_dim, eps=eps, momentum=momentum, group=group)
-        self.register_buffer("running_center", torch.zeros(latent_dim))
+        self.register_buffer("running_center", torch.zeros(self.latent_dim))
 
     def constrain(self, z: Tensor) -> Tensor:
         if self.training:
@@ -115,8 +116,10 @@ class CodeL1Norm(_BatchAverage):
         return laplace(self.latent_dim)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.laplace()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
+        return stats.laplace()
 
 
 class CodeUnitMean(_BatchAverage):
@@ -169,5 +172,7 @@ class CodeUnitMean(_BatchAverage):
         return exponential(self.latent_dim)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.expon()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
+        return stats.expon()

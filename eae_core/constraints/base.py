@@ -3,22 +3,70 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import scipy
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.distributions import Law
+from eae_core.entropy.samples import autocast_is_on, no_autocast
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
-def check_code(z: Tensor) -> None:
-    """Raise TypeError unless z is a tensor of floats: others would be rounded or cut in silence."""
+def being_traced() -> bool:
+    """Whether torch.jit.trace looks on, which would keep the answer to a question about a shape."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def check_code(z: Tensor, latent_dim: int) -> None:
+    """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence.
+
+    Raises:
+        TypeError: z is no tensor of floats.
+        ValueError: another shape.
+    """
     if not isinstance(z, Tensor):
         raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
     if not z.is_floating_point():
         raise TypeError(f"codes must be floating point, got {z.dtype}")
+    if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
+        raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
+
+
+def check_dimension(latent_dim: object, least: int, name: str) -> int:
+    """The number of coordinates as an int, also NumPy's.
+
+    Raises:
+        TypeError: no integer.
+        ValueError: fewer than a constraint can have.
+    """
+    if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
+        raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
+    if latent_dim < least:
+        raise ValueError(
+            f"latent_dim must be at least {least} for the constraint {name!r}, got {latent_dim}"
+        )
+    return int(latent_dim)
+
+
+def check_share(name: str, value: object, largest: float = math.inf) -> None:
+    """Raise TypeError or ValueError unless this is a finite number above 0 and up to the largest.
+
+    Example:
+        >>> check_share("momentum", None, 1)
+        Traceback (most recent call last):
+        ...
+        TypeError: momentum must be a number, got None
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 < value <= largest or value == math.inf:
+        range_ = "be finite and above 0" if largest == math.inf else f"lie in (0, {largest:g}]"
+        raise ValueError(f"{name} must {range_}, got {value}")
 
 
 class CodeConstraint(nn.Module):
@@ -48,7 +96,7 @@ class CodeConstraint(nn.Module):
         raise NotImplementedError
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
+    def marginal(self) -> stats.rv_continuous:
         """The law of one coordinate under :attr:`law`, frozen, from ``scipy.stats``."""
         raise NotImplementedError
 
@@ -99,7 +147,7 @@ class CodeConstraint(nn.Module):
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Coordinates u (n, d), of law N(0, I), and ``log |du/dz|`` (n,), both in float64."""
-        with torch.autocast(z.device.type, enabled=False):
+        with no_autocast(z.device):
             below, above, log_density = self.tails(z.double())
             # The smaller of the two shares is exact where the other rounds to 1.
             least = getattr(torch.finfo(z.dtype), self.smallest_share)
@@ -120,27 +168,20 @@ class ConstraintLayer(CodeConstraint):
     smallest_batch = 1  # in training mode
 
     def __init__(self, latent_dim: int) -> None:
-        if isinstance(latent_dim, bool) or not isinstance(latent_dim, int):
-            raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
-        if latent_dim < self.smallest_dim:
-            raise ValueError(
-                f"latent_dim must be at least {self.smallest_dim} for the constraint "
-                f"{self.name!r}, got {latent_dim}"
-            )
         super().__init__()
-        self.latent_dim = latent_dim
+        self.latent_dim = check_dimension(latent_dim, self.smallest_dim, self.name)
 
     def forward(self, z: Tensor) -> Tensor:
-        check_code(z)
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(f"codes must be n x {self.latent_dim}, got shape {tuple(z.shape)}")
+        check_code(z, self.latent_dim)
         if self.training and len(z) < self.smallest_batch:
             raise ValueError(
                 f"a batch of {len(z)} has no averages to hold fixed: train with at least "
                 f"{self.smallest_batch} images a batch, or call eval()"
             )
-        with torch.autocast(z.device.type, enabled=False):
-            return self.constrain(z if z.dtype == torch.float64 else z.float())
+        mixed = autocast_is_on(z.device)
+        with no_autocast(z.device):
+            constrained = self.constrain(z if z.dtype == torch.float64 else z.float())
+        return constrained if mixed else constrained.to(z.dtype)
 
     def constrain(self, z: Tensor) -> Tensor:
         """Constrained codes (n, d) of codes z (n, d) in float32 or float64."""

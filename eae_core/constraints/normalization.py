@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import scipy
 import torch
 import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
-from eae_core.constraints.base import CodeConstraint, check_code
+from eae_core.constraints.base import CodeConstraint, check_code, check_dimension, check_share
 from eae_core.distributed import Group, gather_rows
 from eae_core.entropy.distributions import Law
 from eae_core.entropy.references import gaussian
+from eae_core.entropy.samples import no_autocast
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 def standard_gaussian(latent_dim: int) -> Law:
@@ -90,21 +91,15 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
-            raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
-        if latent_dim < 1:
-            raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
-        if not 0 < eps < math.inf:
-            raise ValueError(f"eps must be finite and above 0, got {eps}")
-        if momentum is not None and not 0 < momentum <= 1:
-            raise ValueError(f"momentum must lie in (0, 1] or be None, got {momentum}")
-        super().__init__(int(latent_dim), eps, momentum, affine=False, device=device, dtype=dtype)
+        latent_dim = check_dimension(latent_dim, 1, self.name)
+        check_share("eps", eps)
+        if momentum is not None:
+            check_share("momentum", momentum, 1)
+        super().__init__(latent_dim, eps, momentum, affine=False, device=device, dtype=dtype)
         self.group = group
 
     def forward(self, z: Tensor) -> Tensor:
-        check_code(z)
-        if z.ndim != 2 or z.shape[1] != self.num_features:
-            raise ValueError(f"codes must be n x {self.num_features}, got shape {tuple(z.shape)}")
+        check_code(z, self.num_features)
         if self.training and self.group is not None:
             rows, start = gather_rows(z, self.group)
         else:
@@ -113,7 +108,7 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
             raise ValueError(
                 "a batch of one has no variance: train with at least two images a batch"
             )
-        with torch.autocast(z.device.type, enabled=False):
+        with no_autocast(z.device):
             normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
         if self.running_mean is not None and z.dtype == self.running_mean.dtype:
             normalized = normalized.to(z.dtype)  # of a layer in half precision
@@ -170,5 +165,7 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         return standard_gaussian(self.num_features)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.norm()
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats  # half a second, of every import otherwise
+
+        return stats.norm()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import scipy
 import torch
 from torch import Generator, Tensor, nn
 
 from eae_core.constraints.base import ConstraintLayer
 from eae_core.entropy.distributions import Law, draw_normal, draw_uniform
 from eae_core.entropy.sphere import sphere_knn_entropy, sphere_log_area
+
+if TYPE_CHECKING:
+    from scipy import stats
 
 
 class CodeBox(ConstraintLayer):
@@ -50,8 +53,10 @@ class CodeBox(ConstraintLayer):
         return Law("uniform", d, d * math.log(2), zero, zero + 1 / 3, draw)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
-        return scipy.stats.uniform(-1, 2)
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
+        return stats.uniform(-1, 2)
 
 
 class CodeSphere(ConstraintLayer):
@@ -100,7 +105,9 @@ class CodeSphere(ConstraintLayer):
         return Law("uniform on the sphere", d, sphere_log_area(d), zero, zero + 1 / d, draw)
 
     @property
-    def marginal(self) -> scipy.stats.rv_continuous:
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats
+
         # By Archimedes for d = 3, where it is uniform.
         half = (self.latent_dim - 1) / 2
-        return scipy.stats.beta(half, half, -1, 2)
+        return stats.beta(half, half, -1, 2)

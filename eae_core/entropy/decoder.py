@@ -16,13 +16,12 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eae_core.entropy.distributions import whole
 from eae_core.entropy.jacobian import (
     Decode,
     VolumeBlock,
-    evaluation_mode,
     jacobian_singular_values,
     plan_blocks,
     singular_value_blocks,
@@ -200,6 +199,21 @@ def log_normal(z: Tensor) -> Tensor:
     return -0.5 * (z.double().square().sum(1) + z.shape[1] * math.log(2 * math.pi))
 
 
+@contextmanager
+def evaluation_mode(decode: Decode) -> Iterator[nn.Module | None]:
+    """Put the module that ``decode`` is, or is a method of, into evaluation mode and back."""
+    owner = decode if isinstance(decode, nn.Module) else getattr(decode, "__self__", None)
+    module = owner if isinstance(owner, nn.Module) else None
+    were = [(part, part.training) for part in module.modules()] if module is not None else []
+    try:
+        for part, _ in were:
+            part.training = False
+        yield module
+    finally:
+        for part, training in were:
+            part.training = training
+
+
 def _log_volume(singular_values: Tensor, scale: float) -> Tensor:
     # hypot, because the square of a small scale would vanish beside that of a singular value.
     return torch.hypot(singular_values, singular_values.new_tensor(scale)).log().sum(1)
@@ -230,7 +244,7 @@ def _beside(blocks: Iterable[VolumeBlock], rows: Tensor) -> Iterator[tuple[Volum
 
 
 def _resolve_dtype(
-    module: torch.nn.Module | None, place: torch.device, dtype: torch.dtype | None
+    module: nn.Module | None, place: torch.device, dtype: torch.dtype | None
 ) -> torch.dtype:
     floats = [p for p in module.parameters() if p.is_floating_point()] if module else []
     if floats and floats[0].device != place:

@@ -170,7 +170,7 @@ def knn_entropy(
         log_rho = log_distances(own, points, index, floor)  # (n,)
         if validate and floor is None:
             _refuse_duplicates(log_rho, n, k, group)
-        local: Tensor = d * log_rho + (unit_ball_log_volume(d) + _offset(correction, n, k))
+        local: Tensor = d * log_rho + entropy_offset(correction, n, d, k)
         if reduction == "mean":
             local = (
                 local.mean() if group is None else local.sum() * (dist.get_world_size(group) / n)
@@ -178,12 +178,11 @@ def knn_entropy(
         return local.to(points.dtype)
 
 
-def _offset(correction: str, n: int, k: int) -> float:
-    """What the mass of a ball is on average, in nats: psi(n) - psi(k), or its first form."""
+def entropy_offset(correction: str, n: int, d: int, k: int) -> float:
+    """What the estimate adds to the mean of d log rho, in nats: it holds no point."""
     check_correction(correction, k)
-    if correction == "digamma":
-        return digamma(n) - digamma(k)
-    return math.log(n - 1) + EULER_GAMMA
+    mass = digamma(n) - digamma(k) if correction == "digamma" else math.log(n - 1) + EULER_GAMMA
+    return unit_ball_log_volume(d) + mass
 
 
 def check_correction(correction: str, k: int) -> None:

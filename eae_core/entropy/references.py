@@ -10,9 +10,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import scipy
 import torch
-from scipy import special
 from torch import Generator, Tensor
 
 from eae_core.entropy.distributions import (
@@ -227,6 +225,8 @@ def _cosine_axes(d: int) -> Tensor:
 
 
 def _spherical_t_entropy(d: int, df: float) -> float:
+    from scipy import special
+
     a, b = 0.5 * (df + d), 0.5 * df
     digammas = float(special.digamma(a) - special.digamma(b))
     return a * digammas + 0.5 * d * math.log(math.pi * df) + math.lgamma(b) - math.lgamma(a)
@@ -244,11 +244,12 @@ def _cluster_information(half: float) -> float:
 
     The mean is over x ~ N(half, 1). Its tails beyond 12 are below 1e-30.
     """
+    from scipy import integrate, stats
 
     def unsure(score: float) -> float:
-        return float(scipy.stats.norm.pdf(score) * np.logaddexp(0.0, -2 * half * (half + score)))
+        return float(stats.norm.pdf(score) * np.logaddexp(0.0, -2 * half * (half + score)))
 
-    missing, _ = scipy.integrate.quad(unsure, -12.0, 12.0, epsabs=1e-12, epsrel=1e-12, limit=200)
+    missing, _ = integrate.quad(unsure, -12.0, 12.0, epsabs=1e-12, epsrel=1e-12, limit=200)
     return math.log(2) - float(missing)
 
 

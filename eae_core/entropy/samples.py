@@ -161,8 +161,12 @@ def log_distances(
     return rho.log()
 
 
+def autocast_is_on(device: torch.device) -> bool:
+    """Whether operations on a device compute in half precision now."""
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Distances need every digit: switch autocast off where it is on."""
-    if torch.is_autocast_enabled(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
+    return torch.autocast(device.type, enabled=False) if autocast_is_on(device) else nullcontext()

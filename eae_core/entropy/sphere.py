@@ -8,10 +8,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.special import digamma
 from torch import Tensor
 
-from eae_core.entropy.knn import Reduction, knn_entropy, unit_ball_log_volume
+from eae_core.entropy.knn import Reduction, digamma, knn_entropy, unit_ball_log_volume
 
 Ball = Literal["cap", "flat"]
 
@@ -84,7 +83,7 @@ def sphere_knn_entropy(
     n, d = z.shape
     _check_on_sphere(z)
     with torch.autocast(z.device.type, enabled=False):
-        offset = float(digamma(n) - digamma(k))
+        offset = digamma(n) - digamma(k)
         wide = local if z.device.type == "mps" else local.double()
         log_rho = (wide - (unit_ball_log_volume(d) + offset)) / d  # (n,)
         if ball == "flat":

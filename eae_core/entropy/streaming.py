@@ -1,13 +1,27 @@
-"""The entropy of a data set that arrives in batches."""
+"""The entropy of a data set that arrives in batches, on one machine or on many."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
-from eae_core.entropy.knn import Correction, check_correction, knn_entropy
+from eae_core.distributed import Group, process_group, rows_in_turn
+from eae_core.entropy.knn import (
+    REPEATED,
+    Correction,
+    DuplicatePointsError,
+    check_correction,
+    entropy_offset,
+    knn_entropy,
+)
 from eae_core.entropy.samples import Zero, check_options, check_sample
-from eae_core.neighbors import ENGINES, Engine
+from eae_core.neighbors import ENGINES, Engine, nearest_neighbors
+from eae_core.torchvision_compat import import_torchvision
 
 
 class KnnEntropy:
@@ -18,8 +32,12 @@ class KnnEntropy:
     are kept: n x d numbers of the dtype in which they came, 4 n d bytes in float32 (64 MB for a
     million 16-dimensional codes). `compute` joins them, which takes the same again for a moment.
 
-    The methods are those of a torchmetrics metric; the class does not depend on that package. No
-    gradient passes through it: as a loss, use :func:`eae_core.entropy.knn_entropy` on one batch.
+    With a group each rank keeps what it was given, and `compute` gives all of them the estimate of
+    everything: the rows go around a ring, and no rank ever holds more than three shares.
+
+    The methods are those of a torchmetrics metric, and :meth:`as_metric` makes one where that
+    package is installed. No gradient passes through it: as a loss, use
+    :func:`eae_core.entropy.knn_entropy` on one batch.
 
     Args:
         k: which neighbour.
@@ -31,6 +49,7 @@ class KnnEntropy:
         correction: as in :func:`eae_core.entropy.knn_entropy`.
         engine: as in :func:`eae_core.entropy.knn_entropy`.
         memory_limit: as in :func:`eae_core.entropy.knn_entropy`.
+        group: torch.distributed ranks that hold the data set together, ``"world"`` for all of them.
 
     Raises:
         TypeError: ``dtype`` is no floating dtype, or k is no integer.
@@ -56,9 +75,10 @@ class KnnEntropy:
         correction: Correction = "digamma",
         engine: Engine = "auto",
         memory_limit: int | None = None,
+        group: Group = None,
     ) -> None:
         if not (dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point)):
-            raise TypeError(f"dtype must be floating point, such as torch.float32, got {dtype}")
+            raise TypeError(f"dtype must be floating point, such as torch.float32, got {dtype!r}")
         check_options(k, reduction="mean", zero=zero, floor=floor)
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
@@ -73,10 +93,11 @@ class KnnEntropy:
         self.correction: Correction = correction
         self.engine: Engine = engine
         self.memory_limit = memory_limit
+        self.group: Group = group
         self.reset()
 
     def __len__(self) -> int:
-        """Rows collected so far."""
+        """Rows collected so far, of this rank."""
         return sum(len(rows) for rows in self._rows)
 
     def reset(self) -> None:
@@ -95,44 +116,59 @@ class KnnEntropy:
             ValueError: not rows x d, NaN or infinity, or a d or dtype that differs from those of
                 earlier batches. The batch is named by its number since the last reset, from 0.
         """
-        name = f"batch {self._batches}"
-        if isinstance(batch, Tensor) and batch.ndim == 2 and len(batch) == 0 < batch.shape[1]:
-            check_sample(batch.new_zeros(1, batch.shape[1]), name)  # its kind
-            self._batches += 1
-            return
-        check_sample(batch, name)
-        # A copy: a view would keep its whole storage alive, and show what is written there later.
-        rows = batch.detach().to(self.device, self.dtype or batch.dtype, copy=True)
-        check_sample(rows, name)  # a narrower dtype may not hold every value
-        if self._rows:
-            self._check_fit(name, rows)
-            rows = rows.to(self._rows[0].device)
-        self._rows.append(rows)
+        rows = self._accepted(batch, self._rows, self._batches)
+        if len(rows):
+            self._rows.append(rows)
         self._batches += 1
 
     def compute(self) -> Tensor:
-        """The estimate over all rows, a scalar in nats.
+        """The estimate over all rows, a scalar in nats; with a group, the same on every rank.
 
         Raises:
             ValueError: no rows yet, or not more than k of them.
             DuplicatePointsError: duplicated points under ``zero="raise"``.
         """
-        if not self._rows:
-            raise ValueError("no rows yet: call update(batch) with (rows, d) codes first")
         if len(self._rows) > 1:
             self._rows = [torch.cat(self._rows)]  # once, however often compute is called
-        return knn_entropy(
-            self._rows[0],
-            self.k,
-            zero=self.zero,
-            floor=self.floor,
-            correction=self.correction,
-            engine=self.engine,
-            memory_limit=self.memory_limit,
-        )
+        if self.group is not None:
+            return self._estimate_together(process_group(self.group))
+        if not self._rows:
+            raise ValueError("no rows yet: call update(batch) with (rows, d) codes first")
+        return self._estimate(self._rows[0])
 
-    def _check_fit(self, name: str, rows: Tensor) -> None:
-        first = self._rows[0]
+    def as_metric(self, **options: Any) -> Any:
+        """A torchmetrics metric with these options, for its collections, wrappers and loggers.
+
+        It synchronises as others do: every rank gathers all rows. Larger data sets want a ``group``
+        here instead.
+
+        Args:
+            options: of ``torchmetrics.Metric``, such as ``dist_sync_on_step``.
+
+        Raises:
+            ImportError: torchmetrics is not installed.
+
+        Example:
+            >>> metric = KnnEntropy(k=3).as_metric()
+            >>> metric.update(torch.randn(50, 2))
+            >>> metric.compute().shape
+            torch.Size([])
+        """
+        return _metric_class()(self, **options)
+
+    def _accepted(self, batch: Tensor, earlier: list[Tensor], number: int) -> Tensor:
+        """A copy of a batch's rows as they are kept, if they fit to those before."""
+        name = f"batch {number}"
+        if isinstance(batch, Tensor) and batch.ndim == 2 and len(batch) == 0 < batch.shape[1]:
+            check_sample(batch.new_zeros(1, batch.shape[1]), name)  # its kind
+            return batch
+        check_sample(batch, name)
+        # A copy: a view would keep its whole storage alive, and show what is written there later.
+        rows = batch.detach().to(self.device, self.dtype or batch.dtype, copy=True)
+        check_sample(rows, name)  # a narrower dtype may not hold every value
+        if not earlier:
+            return rows
+        first = earlier[0]
         if rows.shape[1] != first.shape[1]:
             raise ValueError(
                 f"{name} has d = {rows.shape[1]}, earlier batches have d = {first.shape[1]}; "
@@ -143,3 +179,89 @@ class KnnEntropy:
                 f"{name} is {rows.dtype}, earlier batches are {first.dtype}; pass dtype= to "
                 "KnnEntropy to keep all rows in one"
             )
+        return rows.to(first.device)
+
+    def _estimate(self, rows: Tensor) -> Tensor:
+        return knn_entropy(
+            rows,
+            self.k,
+            zero=self.zero,
+            floor=self.floor,
+            correction=self.correction,
+            engine=self.engine,
+            memory_limit=self.memory_limit,
+        )
+
+    def _estimate_together(self, group: dist.ProcessGroup) -> Tensor:
+        """Nearest distances to each share as it comes by, the k smallest kept."""
+        device = self.device or ("cuda" if dist.get_backend(group) == "nccl" else "cpu")
+        mine = self._rows[0] if self._rows else torch.empty(0, 1, device=device)
+        own, nearest, n, rank = mine, mine.new_empty(0, 0), 0, dist.get_rank(group)
+        for owner, share in rows_in_turn(mine, group):
+            if owner == rank:  # first: half precision is lifted, and an empty share has found its d
+                own = share.float() if share.dtype.itemsize < 4 else share.clone()
+                nearest = own.new_empty(len(own), 0)
+            n += len(share)
+            exclude = torch.arange(len(own), device=own.device) if owner == rank else None
+            k = min(self.k, len(share) - (owner == rank))
+            if k >= 1 and len(own):
+                found = nearest_neighbors(
+                    own,
+                    share.to(own.dtype),
+                    k=k,
+                    exclude=exclude,
+                    every=True,
+                    engine=self.engine,
+                    memory_limit=self.memory_limit,
+                )
+                nearest = torch.cat([nearest, found.distances], 1).sort(dim=1).values[:, : self.k]
+        if self.k >= n:
+            raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {self.k}")
+        rho = nearest[:, -1:].double().clamp(min=self.floor or 0.0)
+        sums = torch.stack([rho[rho > 0].log().sum(), (rho == 0).sum()])
+        dist.all_reduce(sums, group=group)
+        if sums[1]:
+            raise DuplicatePointsError(f"{int(sums[1])} of {n} {REPEATED.format(k=self.k)}")
+        d = own.shape[1]
+        return (d * sums[0] / n + entropy_offset(self.correction, n, d, self.k)).to(own.dtype)
+
+
+@cache
+def _metric_class() -> type:
+    """Made on first use: the import of torchmetrics takes longer than that of all of this."""
+    with suppress(ImportError):  # which torchmetrics imports, and which may be broken
+        import_torchvision()
+    try:
+        from torchmetrics import Metric
+        from torchmetrics.utilities import dim_zero_cat
+    except ImportError as error:
+        raise ImportError("as_metric needs torchmetrics: pip install torchmetrics") from error
+
+    class KnnEntropyMetric(Metric):
+        """:class:`KnnEntropy` as torchmetrics knows metrics."""
+
+        is_differentiable = False
+        higher_is_better = True
+        full_state_update = False
+
+        def __init__(self, template: KnnEntropy, **options: Any) -> None:
+            super().__init__(**options)
+            self.template, self.rows = template, list[Tensor]()
+            self.add_state("rows", default=[], dist_reduce_fx="cat")
+
+        def update(self, z: Tensor) -> None:
+            rows = self.template._accepted(z, self.rows, self._update_count - 1)
+            if len(rows):
+                self.rows.append(rows)
+
+        def compute(self) -> Tensor:
+            return self.template._estimate(dim_zero_cat(self.rows))
+
+    KnnEntropyMetric.__qualname__ = "KnnEntropyMetric"  # so that another process finds it
+    return KnnEntropyMetric
+
+
+def __getattr__(name: str) -> type:  # what a pickle of a metric asks for
+    if name == "KnnEntropyMetric":
+        return _metric_class()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from eae_core.constraints.normalization import standard_gaussian
-from eae_core.entropy import jacobian
+from eae_core.entropy import decoder
 
 if TYPE_CHECKING:  # whose methods call these functions
     from eae_core.data import IndexedSource
@@ -29,7 +29,7 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[torch.device]:
 
     Each part comes back in its own mode: one that the user has frozen stays frozen.
     """
-    with jacobian.evaluation_mode(model), torch.no_grad():
+    with decoder.evaluation_mode(model), torch.no_grad():
         yield next(model.parameters()).device
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from eae_core.constraints.base import being_traced
 from eae_core.distributed import Group, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 
@@ -46,7 +47,7 @@ def split_posterior(outputs: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: another shape.
     """
-    if outputs.shape[1:] != (2 * latent_dim,):
+    if not being_traced() and outputs.shape[1:] != (2 * latent_dim,):
         raise ValueError(
             f"the encoder of a variational model gives 2 x {latent_dim} numbers an image, mean and "
             f"log sigma, got shape {tuple(outputs.shape)}: build it with encoder_outputs"

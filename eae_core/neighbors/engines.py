@@ -15,7 +15,7 @@ FEW_QUERIES = 300  # below this, starting threads takes longer than they save
 def search_dense(
     x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int, unit: float = 1.0
 ) -> Tensor:
-    """Indices (n, k) of the k nearest in any order, by subtraction of every pair; the reference.
+    """Indices (n, k) of the k nearest, the k-th last, by subtraction of every pair; the reference.
 
     Squares of distances beyond 1e19 in float32 overflow, and those below 1e-19 vanish. Differences
     divided by a ``unit`` first keep theirs, in twice the memory.
@@ -50,7 +50,7 @@ def smallest(block: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def search_kdtree(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int) -> Tensor:
-    """Indices (n, k) of the k nearest in any order, in float64 on the CPU: for few dimensions."""
+    """Indices (n, k) of the k nearest, the k-th last, in float64 on the CPU: for few dimensions."""
     from scipy.spatial import cKDTree  # takes longer to import than a small search takes
 
     wanted = k if exclude is None else k + 1  # a point that is left out is among the nearest
@@ -59,20 +59,22 @@ def search_kdtree(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: i
     # in more, larger leaves win.
     few = y.shape[1] <= 4
     tree = cKDTree(y.cpu().numpy(), balanced_tree=not few, leafsize=16 if few else 32)
+    queries, own = x.cpu().numpy(), None if exclude is None else exclude.cpu().numpy()
     # Queries that follow each other closely walk the same branches: go through them leaf by leaf.
-    order = torch.from_numpy(tree.indices) if x is y else torch.arange(len(x))
-    found = torch.empty(len(x), k, dtype=torch.int64)
-    for part in order.split(rows):
-        queries = x[part.to(x.device)].cpu().numpy()
+    order = tree.indices if x is y else np.arange(len(x))
+    ranks = np.arange(1, wanted + 1)
+    found = np.empty((len(x), k), dtype=np.int64)
+    for start in range(0, len(x), rows):
+        part = order[start : start + rows]
         workers = 1 if len(part) <= FEW_QUERIES else torch.get_num_threads()
-        near = tree.query(queries, k=np.arange(1, wanted + 1), workers=workers)[1]
-        if exclude is not None:
-            other = near != exclude[part.to(x.device), None].cpu().numpy()
+        near = tree.query(queries[part], k=ranks, workers=workers)[1]
+        if own is not None:
+            other = near != own[part, None]
             # Among more points that coincide than were asked for, it may not be in its own list.
             other[other.all(1), -1] = False
             near = near[other].reshape(-1, k)
-        found[part] = torch.from_numpy(near)
-    return found.to(x.device)
+        found[part] = near
+    return torch.from_numpy(found).to(x.device)
 
 
 def tree_bytes(m: int, d: int) -> int:

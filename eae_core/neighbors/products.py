@@ -29,7 +29,7 @@ SPARE = 4  # members measured beyond k, of those that a block has as the nearest
 
 
 def search_blocked(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: int) -> Tensor:
-    """Indices (n, k) of the k nearest in any order, exact in spite of the rounded products."""
+    """Indices (n, k) of the k nearest, the k-th last, exact in spite of the rounded products."""
     n, (m, d) = len(x), y.shape
     tile = max(TILE[_kind(x)], 64 * (k + 1))
     room = 3 * x.element_size() * min(m, 2 * tile) * (d + 8) + 64 * k  # for y, and a few rows
@@ -101,12 +101,12 @@ def _search_rows(x: Tensor, y: Tensor, k: int, exclude: Tensor | None, limit: in
         squares.scatter_(1, exclude[:, None], torch.inf)
     if k == 1:  # two minima are quicker than a ranking
         values, indices = smallest(squares, 1)
-        left_out = squares.scatter_(1, indices, torch.inf).amin(1)
+        gap = squares.scatter_(1, indices, torch.inf).amin(1) - values[:, 0]
     else:
         values, indices = squares.topk(k + 1, largest=False)
-        values, left_out, indices = values[:, :-1], values[:, -1], indices[:, :-1]
-    # Unless rounding can have exchanged them with the one after them:
-    unsure = left_out - values[:, -1] <= 2 * _slack(x, own_norms, norms.max())
+        gap, indices = values[:, -3:].diff(dim=1).amin(1), indices[:, :-1]
+    # Unless rounding can have exchanged the k-th with the one before or after it:
+    unsure = gap <= 2 * _slack(x, own_norms, norms.max())
     if unsure.any():
         own = None if exclude is None else exclude[unsure]
         indices[unsure] = search_dense(x[unsure], y, k, own, limit)

@@ -123,7 +123,7 @@ def knn_distances(
     return nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).distances
 
 
-def choose_engine(device: str, n: int, m: int, d: int) -> Engine:
+def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Engine:
     """The quickest engine for n queries among m points, by what ``benchmarks/engines.py`` measured.
 
     A tree wins where there are many points for the dimension, and queries enough to pay for
@@ -131,12 +131,13 @@ def choose_engine(device: str, n: int, m: int, d: int) -> Engine:
     there is no tree, and subtraction wins among few points and in few dimensions.
 
     Example:
-        >>> choose_engine("cpu", 200_000, 200_000, 2), choose_engine("cuda", 10**6, 10**6, 16)
+        >>> choose_engine("cpu", 20_000, 20_000, 8, 5), choose_engine("cuda", 10**6, 10**6, 16, 1)
         ('kdtree', 'blocked')
     """
     if device != "cpu":
         return "dense" if n * m <= 2**22 or d <= 2 else "blocked"
-    return "kdtree" if m > 40 * 1.9**d and n > 20 * math.log2(m) else "blocked"
+    few = 10 * 2.35**d if k == 1 else 3.4**d  # points of which a tree opens most leaves
+    return "kdtree" if m > few and n > 30 * math.log2(m) else "blocked"
 
 
 def lengths(differences: Tensor) -> Tensor:
@@ -167,7 +168,7 @@ def _search(
 ) -> tuple[Tensor, Tensor]:
     """Distances and indices, (n, k) the nearest first or (n, 1) of the k-th."""
     if engine == "auto":
-        engine = choose_engine(x.device.type, len(x), *y.shape)
+        engine = choose_engine(x.device.type, len(x), len(y), x.shape[1], k)
         if torch.compiler.is_compiling():
             engine = "dense"  # one graph: nothing waits for a value
         elif engine == "kdtree" and 2 * tree_bytes(*y.shape) > limit:
@@ -190,7 +191,8 @@ def _search(
 
 
 def _ranked(x: Tensor, y: Tensor, found: Tensor, every: bool, limit: int) -> tuple[Tensor, Tensor]:
-    """Measure neighbours (n, k) in any order: distances and indices as :func:`_search` has them."""
+    """Measure neighbours (n, k), the k-th last, and put them in order."""
+    found = found if every else found[:, -1:]
     each = found.shape[1] * (x.shape[1] * (x.element_size() + 8) + 32)
     rows = max(1, min(CHUNK, limit // 2) // each)
     if rows < len(x):
@@ -200,8 +202,7 @@ def _ranked(x: Tensor, y: Tensor, found: Tensor, every: bool, limit: int) -> tup
     if found.shape[1] == 1:
         return lengths(x - y.index_select(0, found[:, 0]))[:, None], found
     distances, order = lengths(x[:, None] - y[found]).sort(dim=1, stable=True)
-    first = 0 if every else -1
-    return distances[:, first:].contiguous(), found.gather(1, order[:, first:])
+    return distances, found.gather(1, order)
 
 
 def _largest_coordinate(x: Tensor, y: Tensor) -> float:

@@ -7,6 +7,7 @@ from math import e, log, pi
 
 import numpy as np
 import pytest
+from scipy.special import digamma
 
 from eae_core.cli import main
 from eae_core.cli.parser import PROGRAM, build_parser
@@ -115,13 +116,44 @@ def test_a_table_of_text_is_told_how_to_become_an_array(said, tmp_path):
 def test_the_gaussian_bound_is_that_of_the_covariance():
     z = np.random.default_rng(1).normal(size=(500, 3))
     z = (z - z.mean(0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T  # covariance I
-    unit = 1.5 * log(2 * pi * e)
+    few = sum(digamma((500 - i) / 2) - log(499 / 2) for i in (1, 2, 3)) / 2  # negative
+    unit = 1.5 * log(2 * pi * e) - few
     assert gaussian_bound(z) == pytest.approx(unit, abs=1e-12)
     mixing = np.array([[2.0, 0, 0], [1, 3, 0], [4, 5, 0.5]])
     assert gaussian_bound(z @ mixing.T) == pytest.approx(unit + log(3), abs=1e-9)
     flat = np.concatenate([z, z[:, :1]], axis=1)
     assert gaussian_bound(flat) == -np.inf
     assert gaussian_bound(z[:3]) == -np.inf
+    assert gaussian_bound(z * [1, 0, 1]) == gaussian_bound(z * [1, 0, 1] + 1e3) == -np.inf
+
+
+@pytest.mark.parametrize("units", [[1, 1e-6, 1e-9], [1e200, 1, 1e-200], [1e-300, 1e300, 5.0]])
+def test_the_gaussian_bound_knows_coordinates_of_any_unit(units):
+    z = np.random.default_rng(0).normal(size=(200, 3))
+    z[:, 1] += z[:, 0]
+    expected = gaussian_bound(z) + np.log(units).sum()
+    assert gaussian_bound(z * units) == pytest.approx(expected, abs=1e-8)
+
+
+def test_the_gaussian_bound_of_few_points_is_right_on_average():
+    draws = np.random.default_rng(0).normal(size=(400, 20, 8))
+    found = np.array([gaussian_bound(z) for z in draws])
+    standard_error = found.std() / np.sqrt(len(found))
+    assert found.mean() == pytest.approx(4 * log(2 * pi * e), abs=4 * standard_error)
+    assert standard_error < 0.1
+
+
+def test_few_points_in_many_dimensions_are_warned_of(said, tmp_path):
+    path = tmp_path / "z.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(50, 16)))
+    _, out, err = said("entropy", path)
+    assert "Gaussian      2" in out  # 22.7 nats and not 19, as of the covariance that they have
+    assert "warning: 50 points are few in 16 dimensions" in err
+    np.save(path, np.random.default_rng(0).normal(size=(10, 16)))
+    _, out, err = said("entropy", path)
+    assert "10 points lie in a plane of 9 dimensions always" in out
+    np.save(path, np.random.default_rng(0).normal(size=(500, 2)))
+    assert said("entropy", path)[2] == ""
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 from torch.nn.functional import normalize, softplus
 
 from eae_core import CodeBatchNorm, build_model, knn_entropy
+from eae_core.constraints.build import CONSTRAINTS
 from eae_core.entropy import gaussian_entropy_bound
 from eae_core.entropy.expectation import expected_gaussian_estimate
 from eae_core.entropy.sphere import sphere_knn_entropy
@@ -137,6 +139,52 @@ def test_no_parameters_and_at_least_single_precision(name):
     # What half precision loses is lost before the layer.
     torch.testing.assert_close(found, build_constraint(name, 3)(z.bfloat16().float()))
     assert build_constraint(name, 3).double()(codes()).dtype == torch.float64
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+@pytest.mark.parametrize("how", ["trace", "export"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_export_keeps_the_number_of_rows_open(name, how):
+    layer, example = build_constraint(name, 4).eval(), torch.randn(6, 4)
+    if how == "trace":
+        exported = torch.jit.trace(layer, example)
+    else:
+        rows = ({0: torch.export.Dim("rows")},)
+        exported = torch.export.export(layer, (example,), dynamic_shapes=rows).module()
+    z = torch.randn(10, 4)
+    torch.testing.assert_close(exported(z), layer(z))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_of_half_precision_stays_one(name, dtype):
+    layer = build_constraint(name, 4).to(dtype)
+    z = codes(20, 4).to(dtype)
+    for mode in (True, False):
+        found = layer.train(mode)(z)
+        assert found.dtype == dtype
+        assert found.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_may_be_numbers_of_numpy(name):
+    layer = build_constraint(name, np.int64(3))
+    assert layer(codes(8)).shape == (8, 3)
+    assert "3" in repr(layer)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_alone_pass_through(name):
+    layer = build_constraint(name, 4).to("meta")
+    assert layer(torch.empty(7, 4, device="meta")).shape == (7, 4)
+
+
+@pytest.mark.parametrize("name", ["l1_norm", "unit_mean"])
+@pytest.mark.parametrize("option", ["eps", "momentum"])
+def test_options_of_another_type_are_told_what_to_be(name, option):
+    for value in (None, "0.1", True):
+        with pytest.raises(TypeError, match=f"{option} must be a number, got {value!r}"):
+            CONSTRAINTS[name](2, **{option: value})
 
 
 @pytest.mark.parametrize("name", ["l1_norm", "unit_mean", "sphere"])

@@ -1,6 +1,9 @@
 """The accumulating metric: equal to the whole at once, careful with memory, clear in refusal."""
 
+import importlib
+import importlib.util
 import math
+import pickle
 
 import pytest
 import torch
@@ -157,3 +160,43 @@ def test_the_remedy_is_code_that_runs():
         metric.update([[0.0]])
     with pytest.raises(TypeError, match="floating"):  # no rows, and still of the wrong kind
         metric.update(torch.ones(0, 2, dtype=torch.int64))
+
+
+needs_torchmetrics = pytest.mark.skipif(
+    importlib.util.find_spec("torchmetrics") is None, reason="of the test extra"
+)
+
+
+@needs_torchmetrics
+def test_it_is_a_metric_of_torchmetrics():
+    KnnEntropy().as_metric()  # also next to a torchvision that does not load as it is
+    torchmetrics = importlib.import_module("torchmetrics")
+    z = normal(60, 2)
+    pair = torchmetrics.MetricCollection(
+        {"k1": KnnEntropy().as_metric(), "k3": KnnEntropy(3, correction="digamma").as_metric()}
+    )
+    for batch in z.split(17):
+        pair.update(batch)
+    found = pair.compute()
+    assert found["k1"].item() == knn_entropy(z).item()
+    assert found["k3"].item() == knn_entropy(z, 3).item()
+    copied = pickle.loads(pickle.dumps(pair["k3"]))
+    assert copied.compute().item() == knn_entropy(z, 3).item()
+    pair.reset()
+    with pytest.raises(ValueError, match="batch 0 must be n x d"):
+        pair.update(torch.rand(3))
+    metric = KnnEntropy().as_metric()
+    assert metric(z[:20]).item() == knn_entropy(z[:20]).item()  # the value of the batch alone
+    metric(z[20:])
+    assert metric.compute().item() == knn_entropy(z).item()
+
+
+@needs_torchmetrics
+def test_a_metric_gathers_the_rows_of_all_ranks():
+    """What torchmetrics does with ranks, without ranks: lists are joined before compute."""
+    z = normal(60, 2)
+    metric = KnnEntropy(2).as_metric(
+        dist_sync_fn=lambda rows, group: [rows, z[40:]], distributed_available_fn=lambda: True
+    )
+    metric.update(z[:40])
+    assert metric.compute().item() == knn_entropy(z, 2).item()

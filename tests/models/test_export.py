@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from eae_core.models import AE, EAEOptions, build_model
+from eae_core.models import AE, MODELS, EAEOptions, build_model
 from eae_core.models.export import ExportError, export_model
 
 CONSTRAINTS = ("batch_norm", "l1_norm", "unit_mean", "box", "sphere")
@@ -30,6 +30,34 @@ def test_programs_of_torch_take_any_batch(constraint, tmp_path):
             run = [torch.export.load(path).module() for path in (encoder, decoder)]
             torch.testing.assert_close(run[0](x), model.encode(x))
             torch.testing.assert_close(run[1](z), model.decode(z))
+
+
+class Part(torch.nn.Module):
+    """One direction of a model."""
+
+    def __init__(self, model, direction):
+        super().__init__()
+        self.model, self.direction = model, direction
+
+    def forward(self, x):
+        return getattr(self.model, self.direction)(x)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+@pytest.mark.parametrize("how", ["trace", pytest.param("export", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_keeps_the_number_of_rows_open(name, how):
+    model = build_model(name, (1, 8, 8), 3, width=2).eval()
+    for direction, shape in (("encode", (1, 8, 8)), ("decode", (3,))):
+        part = Part(model, direction).eval()
+        if how == "trace":
+            exported = torch.jit.trace(part, torch.rand(6, *shape))
+        else:
+            rows = ({0: torch.export.Dim("rows")},)
+            program = torch.export.export(part, (torch.rand(6, *shape),), dynamic_shapes=rows)
+            exported = program.module()
+        x = torch.rand(10, *shape)
+        torch.testing.assert_close(exported(x), part(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
