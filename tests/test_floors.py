@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPAT = "torchvision_compat"
 CORE = [
-    ("errors", "files", "hardware", "distributed", "neighbors", "provenance", "torchvision_compat"),
+    ("errors", "files", "hardware", "distributed", "neighbors", "seeds", "provenance", COMPAT),
     ("entropy", "records"),
     ("data", "constraints", "regularizers"),
     ("models",),
@@ -19,16 +20,16 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("checks", "plotting", "provenance", "published", "standins", "studies", "gans"),
+    ("checks", "plotting", "tables", "provenance", "published", "standins", "studies", "gans"),
     ("revisions",),
     ("records",),
-    ("runner",),
-    ("sheets", "render"),
+    ("runner", "sheets"),
+    ("render",),
     ("cli",),
     ("__init__", "__main__"),
 ]
 PACKAGES = {"eae_core": CORE, "eae_book": BOOK}
-LIGHT = {*CORE[0], *CORE[1], *CORE[2]} - {"data", "records", "torchvision_compat"}
+LIGHT = {*CORE[0], *CORE[1], *CORE[2]} - {"data", "records", COMPAT}
 
 
 def imported(path):

@@ -127,6 +127,7 @@ def test_an_unknown_name_is_refused(wanted, message):
         matrix.load_cells(**wanted)
 
 
+@pytest.mark.slow
 def test_a_dry_run_names_the_cells_and_runs_none_and_quotes_places_with_spaces(tmp_path):
     (tmp_path / "a b").symlink_to(sys.prefix)
     python = tmp_path / "a b" / Path(sys.executable).relative_to(sys.prefix)
@@ -144,6 +145,7 @@ def test_a_dry_run_names_the_cells_and_runs_none_and_quotes_places_with_spaces(t
     assert not (tmp_path / "records").exists()
 
 
+@pytest.mark.slow
 def test_a_tiny_matrix_runs_and_only_what_changed_is_run_again(tmp_path, monkeypatch, capsys):
     where = {"output": tmp_path / "runs", "records": tmp_path / "records"}
     snakemake(**where)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eae_core.cli.train import Plan
+    from eae_core.cli.results import Plan
 
 BETWEEN = "scores.json"  # in the folder of a run: scores of epochs before the last
 

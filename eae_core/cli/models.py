@@ -13,7 +13,7 @@ from eae_core.errors import UsageError, printable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from eae_core.data.own import DataSource
+    from eae_core.data.own import Data
     from eae_core.models import Autoencoder
 
 
@@ -41,7 +41,7 @@ def open_model(arguments: argparse.Namespace) -> Autoencoder:
         raise UsageError(str(error)) from error
 
 
-def data_for(model: Autoencoder, arguments: argparse.Namespace) -> DataSource:
+def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
     """The data that a verb is given, in the model's size and channels; notes go to stderr.
 
     Raises:

@@ -14,7 +14,7 @@ from eae_core.errors import UsageError
 
 if TYPE_CHECKING:
     from eae_core.data import Images
-    from eae_core.data.own import DataSource
+    from eae_core.data.own import Data
     from eae_core.evaluation import FeatureExtractor, Scores
     from eae_core.models import Autoencoder
 
@@ -87,7 +87,7 @@ def check_score_words(arguments: argparse.Namespace) -> None:
         raise UsageError("--judge-on held-out needs --limit: the images after it are held out")
 
 
-def judged_images(data: DataSource, arguments: argparse.Namespace) -> Images:
+def judged_images(data: Data, arguments: argparse.Namespace) -> Images:
     """The images that a model is judged on: never one that it is trained on.
 
     Raises:

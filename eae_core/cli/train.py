@@ -3,49 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, fresh_folder
+from eae_core.cli.folders import CHECKPOINT, RECORD, fresh_folder
 from eae_core.errors import CommandError, UsageError, printable
 
 if TYPE_CHECKING:
-    from eae_core.data import Images
-    from eae_core.data.own import DataSource
-    from eae_core.evaluation import FeatureExtractor, Scores
-    from eae_core.models import Autoencoder
-    from eae_core.provenance import Provenance
-    from eae_core.records import Record
-    from eae_core.training import History, TrainOptions
-
-SAMPLES = "samples"  # with a suffix
-CODES_MOST = 100_000  # images whose codes are kept
-OF_SCORES = ("samples", "judges", "score_at")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that a training needs, found possible before it starts."""
-
-    data: DataSource
-    images: Images  # to train on
-    judged: Images
-    model: Autoencoder
-    options: TrainOptions
-    networks: Sequence[FeatureExtractor]  # that judge it
+    from eae_core.cli.results import Plan
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors, codes.npy and samples.png in a folder."""
     from eae_core.cli.convergence import score_between
+    from eae_core.cli.results import finish
     from eae_core.cli.scoring import check_score_words
-    from eae_core.provenance import Provenance
     from eae_core.training import CheckpointError, TrainingDiverged, fit
 
-    provenance = Provenance.now()
     check_score_words(arguments)
     if arguments.log == "tensorboard" and find_spec("tensorboard") is None:
         raise UsageError("--log tensorboard needs that package: pip install tensorboard")
@@ -55,7 +32,7 @@ def train(arguments: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     folder = _output_folder(arguments, plan.data.name)
     logger = _logger(arguments.log, folder)
-    for note in plan.data.notes:
+    for note in plan.data.notes if os.environ.get("LOCAL_RANK", "0") == "0" else []:
         print(f"{plan.data.name}: {printable(note)}")
     path = folder / CHECKPOINT
     try:
@@ -81,12 +58,13 @@ def train(arguments: argparse.Namespace) -> int:
     if not _is_first_process():
         return 0
     try:
-        return _finish(arguments, plan, history, folder, provenance)
+        finish(arguments, plan, history, folder)
     except (ValueError, OSError) as error:
         raise CommandError(
             f"the model is trained and kept in {path}, but what comes then failed: {error}. The "
             f"same words with  --resume --output {folder}  do that without training it again"
         ) from error
+    return 0
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
@@ -94,11 +72,15 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     import torch
 
     from eae_core.cli.model_options import chosen_options
+    from eae_core.cli.results import Plan
     from eae_core.cli.scoring import check_scores, judged_images
     from eae_core.data import open_data
     from eae_core.files import check_writable
     from eae_core.models import build_model
+    from eae_core.provenance import Provenance
     from eae_core.training import TrainOptions
+
+    provenance = Provenance.now()
 
     options = TrainOptions(
         epochs=arguments.epochs,
@@ -135,7 +117,8 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     if arguments.file_as is not None:
         check_writable(arguments.records / arguments.file_as.split("/")[0])
     networks = check_scores(arguments, images, judged) if arguments.score else ()
-    return Plan(data, images, judged, model, options, networks)
+    parameters = decisive(arguments, model.config["options"])
+    return Plan(data, images, judged, model, options, networks, parameters, provenance)
 
 
 def _logger(kind: str | None, folder: Path) -> Any:
@@ -178,84 +161,6 @@ def _output_folder(arguments: argparse.Namespace, name: str) -> Path:
     return folder
 
 
-def _finish(
-    arguments: argparse.Namespace,
-    plan: Plan,
-    history: History,
-    folder: Path,
-    provenance: Provenance,
-) -> int:
-    """All that is done with the trained model, and what is said about it."""
-    from eae_core.cli.scoring import score_lines, write_pictures
-
-    left = [RECORD, CHECKPOINT, _write_codes(plan, folder), _write_samples(plan, folder)]
-    squared_error, scores = _judge(arguments, plan)
-    record = _record(arguments, plan, history, squared_error, scores, folder, provenance)
-    if arguments.score:
-        left.append(write_pictures(plan.model, plan.images, plan.judged, folder).name)
-    _write_results(arguments, record, folder)
-    last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in history.terms)
-    print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
-    print(f"{plan.judged.split} images: reconstruction {squared_error:.4g}")
-    if scores is not None:
-        print(score_lines(scores))
-    print(f"left in {folder}: {', '.join(left)}")
-    return 0
-
-
-def _write_codes(plan: Plan, folder: Path) -> str:
-    """The codes of training images, to which densities are fitted; of some, if there are many."""
-    import numpy as np
-    import torch
-
-    from eae_core.files import replacing
-    from eae_core.models import encode_images
-
-    rows = torch.arange(len(plan.images))
-    codes = encode_images(plan.model, plan.images, rows=rows[:: -(-len(rows) // CODES_MOST)])
-    with replacing(folder / CODES) as temporary, temporary.open("wb") as file:
-        np.save(file, codes.numpy())
-    return CODES
-
-
-def _write_samples(plan: Plan, folder: Path) -> str:
-    """A sheet of images decoded from codes that the model draws; for a table, an array."""
-    import numpy as np
-
-    from eae_core.evaluation.sheets import write_grid
-    from eae_core.files import replacing
-
-    samples = plan.model.sample(64, seed=plan.options.seed)
-    if samples.ndim == 4 and samples.shape[1] in (1, 3):
-        return write_grid(samples, folder / f"{SAMPLES}.png", columns=8).name
-    path = folder / f"{SAMPLES}.npy"
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, samples.numpy())
-    return path.name
-
-
-def _judge(arguments: argparse.Namespace, plan: Plan) -> tuple[float, Scores | None]:
-    """Squared error of images that the model was not trained on, and its scores if asked for."""
-    from eae_core.evaluation import score_model
-    from eae_core.hardware import freed_memory_kept, resolve_device
-    from eae_core.models.using import evaluation_mode, reconstruction_error
-
-    if not arguments.score:
-        with evaluation_mode(plan.model) as device:
-            return reconstruction_error(plan.model, plan.judged.to(device)), None
-    device = resolve_device(arguments.device)
-    with freed_memory_kept():
-        scores = score_model(
-            plan.model.to(device),
-            plan.images.to(device),
-            plan.judged.to(device),
-            extractors=plan.networks,
-            samples=arguments.samples,
-            progress=not arguments.no_progress,
-        )
-    return scores.values["reconstruction_error"], scores
-
-
 def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
     """The words that decide the numbers, and the model's options: what a record is asked for."""
     from eae_core.cli.model_options import PREFIX
@@ -271,76 +176,3 @@ def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[
         if name not in left_out and not name.startswith(PREFIX)
     }
     return words | {"options": dict(options)}
-
-
-def _record(
-    arguments: argparse.Namespace,
-    plan: Plan,
-    history: History,
-    error: float,
-    scores: Scores | None,
-    folder: Path,
-    provenance: Provenance,
-) -> Record:
-    """What was run, on what, and what came out."""
-    from eae_core.cli.convergence import convergence_curves
-    from eae_core.data import DATASETS
-    from eae_core.records import new_record
-    from eae_core.revisions import SCORING, parts_of_features, parts_of_training, revisions_of
-
-    model, images, name = plan.model, plan.images, plan.data.name
-    own = arguments.dataset not in DATASETS
-    parameters = decisive(arguments, model.config["options"]) | {"images": len(images)}
-    if own:
-        parameters["dataset"] = name
-    if scores is None:
-        parameters = {k: v for k, v in parameters.items() if k not in OF_SCORES}
-    parts = parts_of_training(model.name, "" if own else name, table=len(model.image_shape) == 1)
-    notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
-    notes += [printable(note) for note in plan.data.notes]
-    notes += [note for note in history.notes if not note.startswith("going on from")]  # a path
-    if scores is not None:
-        parameters["extractors"] = scores.extractors
-        notes += [f"{name}: {reason}" for name, reason in scores.missing.items()]
-        parts += (*SCORING, *parts_of_features(scores.extractors))
-    curves = {term: history.curve(term) for term in history.terms}
-    if scores is not None:
-        curves |= convergence_curves(arguments, scores.values, folder)
-    split = arguments.judge_on.replace("-", "_")
-    experiment, run = (arguments.file_as or "train/").split("/")
-    return new_record(
-        experiment,
-        run or f"{name}-{arguments.model}-d{arguments.latent_dim}".lower(),
-        parameters=parameters,
-        metrics={
-            "images_per_second": round(history.images_per_second, 1),
-            **{f"final_{term}": values[-1] for term, values in curves.items()},
-            f"{split}_reconstruction": error,
-            **({} if scores is None else scores.metrics()),
-        },
-        seeds=[arguments.seed],
-        curves=curves,
-        seconds=round(history.seconds, 2),
-        peak_memory_bytes=history.peak_memory_bytes,
-        data_checksum=images.checksum,
-        device=arguments.device,
-        notes="; ".join(notes),
-        revisions=revisions_of(parts),
-        provenance=provenance,
-    )
-
-
-def _write_results(arguments: argparse.Namespace, record: Record, folder: Path) -> None:
-    """The record into the folder and, with --file-as, beside those that chapters show."""
-    from eae_core.cli.scoring import SHEET
-    from eae_core.files import replacing
-    from eae_core.records import write_record
-
-    write_record(record, folder / RECORD)
-    if arguments.file_as is None:
-        return
-    path = arguments.records / record.experiment / f"{record.run}.json"
-    write_record(record, path)
-    for sheet in folder.glob(f"{SHEET}.*"):
-        with replacing(path.with_suffix(sheet.suffix)) as temporary:
-            temporary.write_bytes(sheet.read_bytes())

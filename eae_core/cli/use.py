@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from eae_core.cli.folders import CODES
+from eae_core.cli.folders import CODES, save_arrays
 from eae_core.cli.models import check_pictures, data_for, model_file, open_model, read_images
 from eae_core.errors import UsageError
 
@@ -48,7 +48,7 @@ def sample(arguments: argparse.Namespace) -> int:
         write_grid(images[:GRID_MOST] / 255, folder / "grid.png")
     if "npz" in formats:
         array = images.movedim(1, -1) if images.ndim == 4 else images
-        _save(folder / "samples.npz", images=array, codes=codes)
+        save_arrays(folder / "samples.npz", images=array, codes=codes)
     files = {"png": f"{len(codes)} PNG files", "grid": "grid.png", "npz": "samples.npz"}
     written = ", ".join(files[kind] for kind in formats)
     print(f"{len(codes)} images of seed {arguments.seed} in {folder}: {written}")
@@ -65,7 +65,7 @@ def encode(arguments: argparse.Namespace) -> int:
     images, files = _images(model, arguments, limit=arguments.limit)
     codes = encode_images(model, images)
     more = {"files": files} if files and arguments.output.suffix == ".npz" else {}
-    _save(arguments.output, codes=codes, **more)
+    save_arrays(arguments.output, codes=codes, **more)
     print(f"{len(codes)} codes of {codes.shape[1]} numbers each in {arguments.output}")
     return 0
 
@@ -179,17 +179,3 @@ def _empty_folder(folder: Path) -> Path:
 def _check_picture_name(path: Path) -> None:
     if path.suffix not in (".png", ".webp"):
         raise UsageError(f"pictures go into a .png or .webp file, not {path}")
-
-
-def _save(path: Path, **arrays: Tensor | list[str]) -> None:
-    """Write arrays as NumPy does: the first alone as .npy, or all by their names as .npz."""
-    import numpy as np
-
-    from eae_core.files import replacing
-
-    plain: dict[str, Any] = {name: np.asarray(array) for name, array in arrays.items()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        if path.suffix == ".npz":
-            np.savez_compressed(file, **plain)
-        else:
-            np.save(file, next(iter(plain.values())))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -99,8 +100,10 @@ def short_name(text: str) -> str:
 def _key(folder: Path, names: list[str], size: tuple[int, int], channels: int | None) -> str:
     digest = hashlib.sha256(f"{size} {channels} {pictures.REVISION}".encode())
     for name in names:
-        status = (folder / name).stat()
-        entry = f"{name}\0{status.st_size} {status.st_mtime_ns}\n"
+        path = folder / name
+        status = path.stat() if path.exists() else path.lstat()  # of a link that leads nowhere
+        readable = os.access(path, os.R_OK)
+        entry = f"{name}\0{status.st_size} {status.st_mtime_ns} {readable}\n"
         digest.update(entry.encode(errors="surrogateescape"))
     return digest.hexdigest()
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from eae_core.data.catalogue import DATASETS, SPLITS, dataset_info
-from eae_core.data.folders import decoded_folder, short_name
+from eae_core.data.folders import DecodedFolder, decoded_folder, short_name
 from eae_core.data.images import ImageSet, check_limit, data_root, load_images
 from eae_core.data.mapped import Images, MappedSet
 from eae_core.data.prepared import remembered_sha256
@@ -25,21 +25,6 @@ from eae_core.data.values import as_values
 RESIDENT_MOST = 4 * 2**30  # bytes of a set that is loaded whole
 TEST_NAMES = ("test", "val", "valid", "validation")  # of folders beside one named train
 ALL = "all"
-
-
-class DataSource(Protocol):
-    """What :func:`open_data` gives."""
-
-    @property
-    def name(self) -> str:
-        """A short name, in lower-case letters."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What a user should know, a sentence each."""
-
-    def images(self, split: str = "train", limit: int | None = None) -> Images:
-        """A split, or its first images."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +67,10 @@ class OwnData:
         return ImageSet(self.name, split, as_values(self.array[rows]).contiguous())
 
 
+#: what :func:`open_data` gives
+Data: TypeAlias = NamedData | OwnData
+
+
 def open_data(
     where: str | Path,
     *,
@@ -90,11 +79,11 @@ def open_data(
     channels: int | None = None,
     root: Path | None = None,
     progress: bool = False,
-) -> NamedData | OwnData:
+) -> Data:
     """Data by the name of a set, the path of a folder of pictures, or that of an array.
 
     Args:
-        where: the name or path.
+        where: the name or path; a name comes first, so that a folder of this name is ``./name``.
         size: height and width of the pictures of a folder.
         test_fraction: of own data, the share that no training sees. Which images it is follows from
             their number alone. A folder that has folders ``train`` and ``test`` (or ``val``) keeps
@@ -121,17 +110,13 @@ def open_data(
     if path.is_dir():
         if size is None:
             raise ValueError(f"the pictures of {where} need one size: say which, such as 64")
-        return open_folder(
-            path,
-            size,
-            test_fraction=test_fraction,
-            channels=channels,
-            root=root,
-            progress=progress,
+        found = decoded_folder(
+            path, size, root or data_root(), channels=channels, progress=progress
         )
+        return _of_folder(found, test_fraction)
     if size is not None:
         raise ValueError(f"the images of {where} have a size: leave it out")
-    return open_array(path, test_fraction=test_fraction)
+    return _of_array(path, test_fraction)
 
 
 def load_folder(
@@ -187,20 +172,10 @@ def load_array(path: str | Path, split: str = "train", **options: Any) -> Images
     >>> load_array(path, "test").images.shape
     torch.Size([4, 5])
     """
-    return open_array(Path(path).expanduser(), **options).images(split)
+    return open_data(Path(path), **options).images(split)
 
 
-def open_folder(
-    folder: Path,
-    size: tuple[int, int],
-    *,
-    test_fraction: float = 0.1,
-    channels: int | None = None,
-    root: Path | None = None,
-    progress: bool = False,
-) -> OwnData:
-    """The pictures of a folder, decoded if they were not yet; see :func:`load_folder`."""
-    found = decoded_folder(folder, size, root or data_root(), channels=channels, progress=progress)
+def _of_folder(found: DecodedFolder, test_fraction: float) -> OwnData:
     parts = [name.split("/")[0].lower() for name in found.names]
     given = "train" in parts and not {*parts}.isdisjoint(TEST_NAMES)
     known = {"train": "train", **dict.fromkeys(TEST_NAMES, "test")}
@@ -212,8 +187,7 @@ def open_folder(
     return OwnData(found.label, found.array, rows, found.checksum, notes, found.names)
 
 
-def open_array(path: Path, *, test_fraction: float = 0.1) -> OwnData:
-    """An array of images or of features in a file; see :func:`load_array`."""
+def _of_array(path: Path, test_fraction: float) -> OwnData:
     array = _read_array(path)
     if array.ndim not in (2, 3, 4) or len(array) < 2:
         raise ValueError(

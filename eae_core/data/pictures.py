@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -25,17 +26,28 @@ class PictureError(ValueError):
 def find_pictures(folder: Path) -> tuple[list[str], Counter[str]]:
     """Pictures below a folder, as sorted relative paths, and a count of other files by suffix.
 
-    Hidden files and folders, such as the ``._`` files of macOS, count as neither.
+    Links are followed; one that leads nowhere counts as a file. Hidden files and folders, such as
+    the ``._`` files of macOS, count as neither.
+
+    Raises:
+        OSError: a folder that cannot be read.
     """
-    pictures, others = [], Counter[str]()
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if any(part.startswith(".") for part in relative.parts) or not path.is_file():
-            continue
-        if path.suffix.lower() in SUFFIXES:
-            pictures.append(relative.as_posix())
-        else:
-            others[path.suffix or path.name] += 1
+    pictures, others, seen = [], Counter[str](), set()
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for here, folders, files in os.walk(folder, onerror=stop, followlinks=True):
+        place = os.path.realpath(here)
+        # A link may lead back to where it came from.
+        folders[:] = [] if place in seen else sorted(name for name in folders if name[0] != ".")
+        for name in [] if place in seen else files:
+            path = Path(here, name)
+            if name[0] != "." and path.suffix.lower() in SUFFIXES:
+                pictures.append(path.relative_to(folder).as_posix())
+            elif name[0] != ".":
+                others[path.suffix or name] += 1
+        seen.add(place)
     return sorted(pictures), others
 
 

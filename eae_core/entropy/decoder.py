@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from eae_core.entropy.jacobian import (
     Decode,
@@ -130,10 +130,7 @@ def decoder_entropy(
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []
     deficient, width = 0, 0.0
-    with (
-        evaluation_mode(decode) as module,
-        tqdm(total=samples, disable=not progress, unit="code") as bar,
-    ):
+    with evaluation_mode(decode) as module, _bar(samples, show=progress) as bar:
         dtype = _resolve_dtype(module, place, dtype)
         for n in _chunks(samples, latent_dim):
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
@@ -149,7 +146,8 @@ def decoder_entropy(
                 values.append((minus_log_prior + block.volume).cpu())
                 deficient += block.deficient
                 width += block.width
-                bar.update(len(block.volume))
+                if bar is not None:
+                    bar.update(len(block.volume))
     _report(deficient, samples, scale)
     every = torch.cat(values)
     return DecoderEntropy(
@@ -250,6 +248,16 @@ def _report(deficient: int, samples: int, scale: float) -> None:
         RankDeficientWarning,
         stacklevel=3,
     )
+
+
+def _bar(samples: int, *, show: bool) -> AbstractContextManager[Any]:
+    """A progress bar over codes; one that is not shown needs no package for it."""
+    if not show:
+        return nullcontext()
+    from tqdm.auto import tqdm
+
+    bar: AbstractContextManager[Any] = tqdm(total=samples, unit="code")
+    return bar
 
 
 def _check_options(

@@ -40,7 +40,9 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
     def once(*key: Any) -> Result:
         return cached(*key)
 
-    return cast(Callable[Key, Result], torch.compiler.assume_constant_result(once))
+    # What torch.compiler.assume_constant_result does, without its import of sympy and 400 modules.
+    once._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return cast(Callable[Key, Result], once)
 
 
 class Regularizer(nn.Module):

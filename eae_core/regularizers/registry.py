@@ -72,7 +72,7 @@ def build_regularizer(name: str, **options: Any) -> Regularizer:
         >>> build_regularizer("sigrek")
         Traceback (most recent call last):
         ...
-        ValueError: unknown regularizer 'sigrek'; did you mean 'sigreg'? There are: ...
+        ValueError: unknown regularizer 'sigrek'; did you mean 'sigreg'?
     """
     known = regularizer_options(name)
     if odd := [option for option in options if option not in known]:

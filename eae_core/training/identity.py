@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -18,13 +18,15 @@ from eae_core.models.building import MODELS
 from eae_core.training.checkpoints import Checkpoint, CheckpointError
 from eae_core.training.options import LoopOptions, TrainOptions
 
+Identity: TypeAlias = dict[str, dict[str, Any]]
+
 #: options that do not decide the weights
 FREE = ("epochs", "progress", "devices", "num_nodes", "strategy", "recompute_moments")
 
 
 def run_identity(
     model: nn.Module, source: Source, options: LoopOptions, device: torch.device
-) -> dict[str, dict[str, Any]]:
+) -> Identity:
     """What makes a run itself: model, options and data, as JSON gives them back.
 
     Raises:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from eae_core.training.checkpoints import (
     write_checkpoint,
 )
 from eae_core.training.guards import stop_requests, unwrapped
-from eae_core.training.identity import check_rebuilds, check_same_run, run_identity
+from eae_core.training.identity import Identity, check_rebuilds, check_same_run, run_identity
 from eae_core.training.options import History, check_sizes
 from eae_core.training.parallel import (
     ProcessLost,
@@ -58,64 +59,39 @@ def train(
     path = None if checkpoint is None else Path(checkpoint)
     identity = run_identity(model, source, options, device)
     fabric = make_fabric(options, device, model, logger)
-    notes: list[str] = []
     with ExitStack() as held:
         saved = on_first(fabric, lambda: _open(path, resume, model, identity, options, held))
         stop = held.enter_context(stop_requests())
-        held.enter_context(torch.random.fork_rng([device] if device.type == "cuda" else []))
+        held.enter_context(random_numbers_kept(device))
         held.enter_context(freed_memory_kept() if device.type == "cpu" else nullcontext())
         if fabric.world_size > 1:
             held.enter_context(whole_batch(model, "world"))
         torch.manual_seed(derived_seed(options.seed, 0))
         trainer = kind(model, source, options, fabric)
-
-        def note(text: str) -> None:
-            notes.append(text)
-            if options.progress and fabric.is_global_zero:
-                tqdm.write(text, file=sys.stderr)
-
-        def save() -> None:
-            if path is not None:
-                on_first(fabric, lambda: write_checkpoint(path, capture(trainer, identity)))
-                trainer.last_good = path
-
-        def between() -> None:
-            """Call with the epochs done, if none is under way; training sees nothing of it."""
-            if after_epoch is not None and not trainer.step:
-                with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                    after_epoch(trainer.epoch)
-
-        if saved is not None:
-            restore(trainer, saved)
-            trainer.last_good = path
-            note(f"going on from {path}: {saved.epoch} of {options.epochs} epochs were done")
+        run = _Run(trainer, path, identity, after_epoch)
         try:
-            with trainer.progress_bar() as bar:
-                if saved is not None:  # what came after its last epoch may have been cut short
-                    between()
-                while trainer.epoch < options.epochs and not trainer.must_stop(stop):
-                    trainer.train_epoch(stop, bar)
-                    save()
-                    between()
-            interrupted = trainer.epoch < options.epochs
-            if not interrupted and (done := trainer.finish()):
-                note(done)
-                save()
+            run.carry_on(saved, stop)
         except Exception as error:
             if is_lost_process(error):
-                raise _lost(trainer, path, identity) from error
+                raise run.lost() from error
             raise
+    model.eval()
+    interrupted = trainer.epoch < options.epochs
     for each in fabric.loggers:
         each.finalize("aborted" if interrupted else "success")
-    model.eval()
-    return trainer.history(interrupted=interrupted, notes=notes)
+    return trainer.history(interrupted=interrupted, notes=run.notes)
+
+
+def random_numbers_kept(device: torch.device) -> Any:
+    """Within the block random numbers may be drawn: those of the caller go on as before."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def _open(
     path: Path | None,
     resume: bool,
     model: nn.Module,
-    identity: dict[str, dict[str, Any]],
+    identity: Identity,
     options: Options,
     held: ExitStack,
 ) -> Checkpoint | None:
@@ -136,18 +112,69 @@ def _open(
     return saved
 
 
-def _lost(
-    trainer: Trainer[Any], path: Path | None, identity: dict[str, dict[str, Any]]
-) -> ProcessLost:
-    """What to say when another process is gone, and the state before that step, kept."""
-    kept = ""
-    if path is not None:
-        if trainer.fabric.is_global_zero and trainer.images_seen:
-            write_checkpoint(path, capture(trainer, identity))
-            trainer.last_good = path
-        if trainer.last_good is not None:
-            kept = f" {path} is kept: start again with the same words, on any number of devices."
-    return ProcessLost(
-        f"another process of this training ended in epoch {trainer.epoch + 1}, step "
-        f"{trainer.step + 1}; it may have said why.{kept}"
-    )
+class _Run:
+    """The epochs of a training, and what is kept and said of them."""
+
+    def __init__(
+        self,
+        trainer: Trainer[Any],
+        path: Path | None,
+        identity: Identity,
+        after_epoch: Callable[[int], None] | None,
+    ) -> None:
+        self.trainer, self.path, self.identity = trainer, path, identity
+        self.after_epoch = after_epoch
+        self.notes: list[str] = []
+
+    def carry_on(self, saved: Checkpoint | None, stop: Event) -> None:
+        """Train from the saved state, or from the beginning, to the end or a request to stop."""
+        trainer, epochs = self.trainer, self.trainer.options.epochs
+        if saved is not None:
+            restore(trainer, saved)
+            trainer.last_good = self.path
+            self.note(f"going on from {self.path}: {saved.epoch} of {epochs} epochs were done")
+            self.between()  # what came after its last epoch may have been cut short
+        with trainer.progress_bar() as bar:
+            while trainer.epoch < epochs and not trainer.must_stop(stop):
+                trainer.train_epoch(stop, bar)
+                self.save()
+                self.between()
+        if trainer.epoch == epochs and (done := trainer.finish()):
+            self.note(done)
+            self.save()
+
+    def note(self, text: str) -> None:
+        """Keep a sentence for the history, and say it beside the progress bar."""
+        self.notes.append(text)
+        if self.trainer.options.progress and self.trainer.fabric.is_global_zero:
+            tqdm.write(text, file=sys.stderr)
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is to be one."""
+        if (path := self.path) is not None:
+            on_first(
+                self.trainer.fabric,
+                lambda: write_checkpoint(path, capture(self.trainer, self.identity)),
+            )
+            self.trainer.last_good = path
+
+    def between(self) -> None:
+        """Call with the epochs done, if none is under way; training sees nothing of it."""
+        if (call := self.after_epoch) is not None and not self.trainer.step:
+            with random_numbers_kept(self.trainer.device):
+                on_first(self.trainer.fabric, lambda: call(self.trainer.epoch))
+
+    def lost(self) -> ProcessLost:
+        """What to say when another process is gone; the state before that step is kept."""
+        trainer, kept = self.trainer, ""
+        if self.path is not None:
+            if trainer.fabric.is_global_zero and trainer.images_seen:
+                write_checkpoint(self.path, capture(trainer, self.identity))
+                trainer.last_good = self.path
+            if trainer.last_good is not None:
+                kept = f" {self.path} is kept: start again with the same words, on any number of "
+                kept += "devices."
+        return ProcessLost(
+            f"another process of this training ended in epoch {trainer.epoch + 1}, step "
+            f"{trainer.step + 1}; it may have said why.{kept}"
+        )

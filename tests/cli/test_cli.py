@@ -27,6 +27,27 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     )
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pwd")
+def test_a_user_without_a_home_or_a_name_trains_too(tmp_path):
+    program = (
+        "import os, pwd, sys\n"
+        "def nobody(*words):\n    raise KeyError('uid not found')\n"
+        "pwd.getpwuid = nobody\n"
+        "for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME', 'MPLCONFIGDIR'):\n"
+        "    os.environ.pop(name, None)\n"
+        "from eae_core.cli import main\n"
+        "words = ['--limit', '40', '--batch-size', '20', '--width', '1', '--latent-dim', '2']\n"
+        "words += ['--epochs', '1', '--no-progress', '--output', 'run']\n"
+        "sys.exit(main(['train', *words]) or main(['sample', 'run', '-n', '2']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert (tmp_path / "samples" / "grid.png").exists()
+
+
 def test_the_verbs_are_found():
     assert {"train", "entropy", "data", "runs"} <= set(VERBS)
 

@@ -1,5 +1,7 @@
 """Own folders and arrays: what is loaded, how it is split, and what is said about it."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -87,6 +89,15 @@ def test_broken_files_are_counted_and_named(tmp_path, root):
         path.write_bytes(b"hello")
     with pytest.raises(ValueError, match="none of the 20 pictures"):
         open_data(folder, size=(4, 4))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_that_leads_nowhere_is_a_broken_picture(tmp_path, root):
+    folder = write_pictures(tmp_path / "photos")
+    (folder / "99.png").symlink_to(tmp_path / "nothing.png")
+    assert "1 of 21 pictures (99.png: No such file" in open_data(folder, size=(4, 4)).notes[1]
+    (tmp_path / "nothing.png").write_bytes((folder / "00.png").read_bytes())
+    assert len(open_data(folder, size=(4, 4)).notes) == 1  # it was looked for again
 
 
 def test_a_folder_with_its_own_split_keeps_it(tmp_path, root):

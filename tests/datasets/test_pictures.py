@@ -1,6 +1,7 @@
 """Pictures as cameras and programs write them, made by Pillow itself and read back."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -158,3 +159,32 @@ def test_pictures_are_found_below_the_folder(tmp_path):
     names, others = find_pictures(tmp_path)
     assert names == ["A.JPG", "b.png", "sub/c.webp"]
     assert others == {".txt": 1, ".gif": 1}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_links_are_followed_once(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.png").touch()
+    (tmp_path / "set" / "class").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "back").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "gone.png").symlink_to(tmp_path / "nothing.png")
+    names, others = find_pictures(tmp_path / "set")
+    assert (names, others) == (["class/a.png", "gone.png"], {})
+    with pytest.raises(PictureError, match="No such file"):
+        read_picture(tmp_path / "set" / "gone.png", (4, 4), 1)
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_one(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("theirs"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # for root may read everything
+    with pytest.raises(PermissionError, match="theirs"):
+        find_pictures(tmp_path)

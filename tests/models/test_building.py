@@ -131,7 +131,6 @@ def config(**changes):
     ("call", "error", "message"),
     [
         (lambda: build_model("eea", (1, 32, 32), 4), ValueError, "did you mean 'eae'"),
-        (lambda: build_model("RAE-GP", (1, 32, 32), 4), ValueError, "did you mean 'rae_gp'"),
         (
             lambda: build_model("gan", (1, 32, 32), 4),
             ValueError,

@@ -1,11 +1,14 @@
 """The fit loop: what it computes, and what it says when it cannot."""
 
+import csv
 import json
 import math
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
+from lightning_fabric.loggers.csv_logs import CSVLogger
 
 from eae_core.seeds import derived_seed, epoch_order
 from eae_core.training import TrainOptions, fit
@@ -70,6 +73,43 @@ def test_history_holds_the_epochs_means_of_every_term(tiny, images, tiny_kind):
     assert history.peak_memory_bytes > 10**7
     assert not history.interrupted
     assert json.loads(json.dumps(asdict(history), allow_nan=False)) == asdict(history)
+
+
+def test_data_of_any_kind_train_the_same_weights(tiny, images, assert_same_weights):
+    data, expected = images(), tiny()
+    fit(expected, data, options())
+    floats = data.images.float() / 255
+    for other in (
+        data.images,
+        floats,
+        floats.movedim(1, 3).numpy(),
+        torch.utils.data.TensorDataset(data.images, torch.arange(22)),
+        torch.utils.data.Subset(floats, range(22)),
+    ):
+        model = tiny()
+        fit(model, other, options())
+        assert_same_weights(model, expected)
+
+
+def test_what_is_no_data_is_said_before_training(tiny):
+    with pytest.raises(TypeError, match="training takes a tensor, an array, a torch Dataset"):
+        fit(tiny(), "mnist", options())
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    made = options(epochs=np.int64(3), batch_size=np.int32(5), seed=np.uint8(1))
+    assert made == options(epochs=3, batch_size=5, seed=1)
+    assert json.loads(json.dumps(asdict(made)))["epochs"] == 3
+
+
+def test_loggers_get_the_terms_of_each_epoch(tiny, images, tmp_path):
+    logger = CSVLogger(tmp_path, name="log", version="")
+    history = fit(tiny(), images(), options(), logger=logger)
+    with (tmp_path / "log" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["4", "8"]
+    for term in ("loss", "reconstruction", "penalty"):
+        assert [float(row[term]) for row in rows] == pytest.approx(history.curve(term))
 
 
 def test_the_loss_falls(tiny, images):
@@ -195,6 +235,7 @@ def test_a_model_may_say_nothing_of_its_batch(tiny, images, tiny_kind):
         ("learning_rate_decay", 0.0),
         ("learning_rate_decay", 1.1),
         ("precision", "16-mixed"),
+        ("recompute_moments", "sometimes"),
     ],
 )
 def test_an_impossible_option_is_named(field, value):

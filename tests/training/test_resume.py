@@ -66,6 +66,67 @@ def test_going_on_after_ctrl_c_changes_nothing(
     assert resumed.calls == 4 * STEPS - steps_done
 
 
+def test_sigterm_is_as_ctrl_c(tiny, images, path, assert_same_weights):
+    """What a scheduler sends before it takes a machine away."""
+    whole, stopped, resumed = tiny(), tiny(), tiny(seed=9)
+    fit(whole, images(), options())
+    stopped.before_loss[STEPS + 2] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    assert fit(stopped, images(), options(), checkpoint=path).interrupted
+    assert stopped.calls == STEPS + 2
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    fit(resumed, images(), options(), checkpoint=path)
+    assert_same_weights(resumed, whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_model_is_made_ready_stops_before_the_first_step(
+    tiny, images, path, tiny_kind, press_ctrl_c, number
+):
+    class Slow(tiny_kind):
+        def to(self, *args, **kwargs):
+            os.kill(os.getpid(), number)
+            return super().to(*args, **kwargs)
+
+    model = tiny(kind=Slow)
+    history = fit(model, images(), options(), checkpoint=path)
+    assert (history.interrupted, history.epochs, model.calls) == (True, [], 0)
+    assert not path.exists()
+
+
+def test_a_resumption_is_said(tiny, images, path, capsys):
+    fit(tiny(), images(), options(epochs=1), checkpoint=path)
+    history = fit(tiny(), images(), options(progress=True), checkpoint=path)
+    assert history.notes == [f"going on from {path}: 1 of 4 epochs were done"]
+    assert history.notes[0] in capsys.readouterr().err
+    assert fit(tiny(), images(), options(), checkpoint=path, resume=False).notes == []
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_dataset_and_a_loader_resume_to_the_same_bits(
+    tiny, images, path, press_ctrl_c, assert_same_weights, loaded
+):
+    class Noisy(torch.utils.data.Dataset):
+        """Augmented by torch's generator."""
+
+        def __len__(self):
+            return 22
+
+        def __getitem__(self, index):
+            return (images().batch([index])[0] + 0.1 * torch.rand(2, 4, 4)).clamp(0, 1)
+
+    def data():
+        if not loaded:
+            return Noisy()
+        return torch.utils.data.DataLoader(Noisy(), 5, shuffle=True, drop_last=True)
+
+    whole, stopped, resumed = tiny(), tiny(), tiny(seed=9)
+    fit(whole, data(), options(epochs=2))
+    stopped.before_loss[STEPS + 2] = press_ctrl_c
+    fit(stopped, data(), options(epochs=2), checkpoint=path)
+    fit(resumed, data(), options(epochs=2), checkpoint=path)
+    assert_same_weights(resumed, whole)
+
+
 def test_a_run_may_be_interrupted_again_and_again(
     tiny, images, path, press_ctrl_c, assert_same_weights
 ):
