@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import signal
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -12,6 +13,11 @@ from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_i
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
+
+# As a shell, or nohup, has them for what runs behind it; the tests send both.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (1, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def _reason(info: DatasetInfo) -> str:

@@ -3,10 +3,10 @@
 Another processor, or another number of threads, rounds otherwise, and training magnifies that until
 a run is another draw, as of another seed. So the yardstick is the spread over seeds: of each
 number the relative standard deviation within all cells of the experiment and data set that have
-several seeds, together; of all models on the data set, if the experiment has but one. A difference
-of two draws has sqrt(2) times that. A number that is further off than FAR of these, or a root mean
-square over all numbers above TYPICAL, is more than another processor explains. Numbers that no seed
-moves must agree to SAME.
+several seeds, together (of all models on the data set, if the experiment has one seed). A
+difference of two draws has sqrt(2) times that. A number that is further off than FAR of these, or
+a root mean square over all numbers above TYPICAL, is more than another processor explains. Where
+there are no seeds, numbers must agree to SAME.
 
 Distances on the features of a classifier that was itself trained anew (its checksum says so) are
 shown, and not counted. Each comparison can be kept, as a record of the experiment "repeats".

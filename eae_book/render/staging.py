@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from eae_book.render.folding import fold
 from eae_book.runner.project import Project
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.errors import UsageError
@@ -144,8 +143,6 @@ def stage(
     Raises:
         UsageError: If the table of contents names a page that there is not.
     """
-    import nbformat
-
     from eae_book.render.front import front_files  # torch is imported late
 
     toc = read_yaml(project.root / "_toc.yml")
@@ -160,8 +157,7 @@ def stage(
         (target / "book" / name).write_bytes(data)
     (target / "notebooks").mkdir()
     for name, text in notebooks.items():
-        folded = nbformat.writes(fold(nbformat.reads(text, as_version=4)))
-        (target / "notebooks" / f"{name}.ipynb").write_text(folded, encoding="utf-8")
+        (target / "notebooks" / f"{name}.ipynb").write_text(text, encoding="utf-8")
     (target / f"{RUNS_PAGE}.md").write_text(runs_page, encoding="utf-8")
     shutil.copy(project.root / "_toc.yml", target / "_toc.yml")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)

@@ -88,7 +88,7 @@ class TrainOptions(LoopOptions):
     beta1: float = 0.9  #: Adam's memory of gradients
     compile: bool = False  #: torch.compile the loss: a minute first, faster steps afterwards
     #: compute running moments anew at the end, over all data; "auto": after fewer than 100 steps
-    recompute_moments: bool | Literal["auto"] = "auto"
+    recompute_moments: bool | Literal["auto"] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -117,7 +117,7 @@ class History:
     seconds: float  #: in the loop, earlier parts of a resumed run included
     images_per_second: float  #: over those seconds, compilation included
     peak_memory_bytes: int  #: see :func:`eae_core.hardware.peak_memory_bytes`
-    interrupted: bool  #: ended by Ctrl-C, or by SIGTERM
+    interrupted: bool  #: ended by Ctrl-C, SIGTERM or SIGHUP
     notes: list[str] = field(default_factory=list, compare=False)  #: what else should be known
 
     @property

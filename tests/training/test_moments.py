@@ -16,7 +16,13 @@ MOMENTS = ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
 
 
 def options(**changes):
-    values = {"epochs": 2, "batch_size": 5, "device": "cpu", "progress": False}
+    values = {
+        "epochs": 2,
+        "batch_size": 5,
+        "device": "cpu",
+        "progress": False,
+        "recompute_moments": "auto",
+    }
     return TrainOptions(**{**values, **changes})
 
 
