@@ -25,7 +25,7 @@ DIGITS = 8  # significant ones of a kept number
 
 # Relative to the largest number of a list. Measured against AVX-512 and one thread: two threads,
 # AVX2, and no vector instructions at all (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA, MKL_CBWR).
-# Numbers differed by up to 4e-6, those of the trained classifier, which took eight steps of Adam,
+# Numbers differed by up to 7e-6, those of the trained classifier, which took eight steps of Adam,
 # by 9e-4. Another release of torch may order a sum otherwise, which is rounding of the same size.
 # A sign, a factor or a missing term moves a number by a hundred times more.
 TOLERANCE = 1e-4
