@@ -105,8 +105,8 @@ def freed_memory_kept() -> Iterator[None]:
     """Within the block memory that tensors on the CPU give back stays with this process.
 
     Otherwise the pages of each large tensor go back to the system and come anew, filled with zeros,
-    in the next step: a fifth of a training step. No number changes, nor the peak of memory. Only
-    glibc can do it (Linux); elsewhere nothing happens.
+    in the next step: 0 to 30 % of it, by how the heap lies. No number changes, nor the peak of
+    memory. Only glibc can do it (Linux); elsewhere nothing happens.
 
     Example:
         >>> with freed_memory_kept():

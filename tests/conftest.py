@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import signal
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
@@ -12,6 +13,9 @@ from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_i
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs behind it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _reason(info: DatasetInfo) -> str:

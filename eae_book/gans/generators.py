@@ -79,7 +79,7 @@ def find_generator(name: str) -> type[GeneratorModel]:
         >>> find_generator("wgan-gp")
         Traceback (most recent call last):
         ...
-        ValueError: unknown generator 'wgan-gp'; did you mean 'wgan_gp'?
+        ValueError: unknown generator 'wgan-gp'; did you mean 'wgan_gp' or 'wgan' or 'gan'?
     """
     if name not in GENERATORS:
         raise ValueError(f"unknown generator {name!r}; {nearest(name, GENERATORS)}")

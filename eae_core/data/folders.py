@@ -37,7 +37,7 @@ class DecodedFolder:
     names: list[str]  #: their files
     broken: dict[str, str]  #: pictures that cannot be read, and why
     others: Counter[str]  #: other files, by suffix
-    checksum: str  #: of the array
+    path: Path  #: of the array
 
     def notes(self) -> list[str]:
         """What was left out, a sentence each."""
@@ -79,13 +79,14 @@ def decoded_folder(
     place = root / "own" / f"{label}-{_key(folder, names, size, channels)[:16]}"
     if not prepared.is_prepared(place):
         _decode(folder, names, size, channels, place, progress=progress)
-    checksum = prepared.verify_folder(place, trust_stamp=True)["images"]
+    prepared.verify_folder(place, trust_stamp=True)
     broken = json.loads((place / prepared.META).read_text(encoding="utf-8"))["broken"]
     rows = np.array([row for row, name in enumerate(names) if name not in broken], np.int64)
     if not len(rows):
         raise ValueError(f"none of the {len(names)} pictures of {folder} can be read: {broken}")
-    array = np.load(place / "images.npy", mmap_mode="r")
-    return DecodedFolder(label, array, rows, [names[row] for row in rows], broken, others, checksum)
+    path = place / "images.npy"
+    array = np.load(path, mmap_mode="r")
+    return DecodedFolder(label, array, rows, [names[row] for row in rows], broken, others, path)
 
 
 def short_name(text: str) -> str:

@@ -47,7 +47,7 @@ class OwnData:
     name: str
     array: NDArray[Any] = field(repr=False)  # often memory-mapped
     rows: dict[str, NDArray[np.int64]] = field(repr=False)  # by split
-    checksum: str
+    path: Path  # of the array's file
     notes: list[str]
     files: list[str] = field(default_factory=list, repr=False)  # of the rows of "all", if any
 
@@ -63,7 +63,8 @@ class OwnData:
         rows = rows[: check_limit(limit, len(rows), f"{self.name} {split}")]
         width = 1 if self.array.dtype == np.uint8 and self.array.ndim > 2 else 4
         if len(rows) * self.array[0].size * width > RESIDENT_MOST:
-            return MappedSet(self.name, split, self.array, rows, self.checksum)
+            checksum = remembered_sha256(self.path, data_root())
+            return MappedSet(self.name, split, self.array, rows, checksum)
         return ImageSet(self.name, split, as_values(self.array[rows]).contiguous())
 
 
@@ -184,7 +185,7 @@ def _of_folder(found: DecodedFolder, test_fraction: float) -> OwnData:
     notes = [_counts(rows, as_values(found.array[:1]).shape[1:], given=given), *found.notes()]
     if unused := len(found.rows) - len(rows["train"]) - len(rows["test"]):
         notes.append(f"left out, for they lie beside the folders train and test: {unused} pictures")
-    return OwnData(found.label, found.array, rows, found.checksum, notes, found.names)
+    return OwnData(found.label, found.array, rows, found.path, notes, found.names)
 
 
 def _of_array(path: Path, test_fraction: float) -> OwnData:
@@ -197,8 +198,7 @@ def _of_array(path: Path, test_fraction: float) -> OwnData:
     rows = _split(np.arange(len(array)), test_fraction, None)
     shape = as_values(array[:1], check=False).shape[1:]
     notes = [_counts(rows, shape, given=False)]
-    checksum = remembered_sha256(path, data_root())
-    return OwnData(short_name(path.stem), array, rows, checksum, notes)
+    return OwnData(short_name(path.stem), array, rows, path, notes)
 
 
 def _read_array(path: Path) -> NDArray[Any]:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from eae_core.entropy.distributions import whole
 from eae_core.entropy.jacobian import (
     Decode,
     VolumeBlock,
@@ -24,6 +26,7 @@ from eae_core.entropy.jacobian import (
     jacobian_singular_values,
     plan_blocks,
     singular_value_blocks,
+    without_rounding,
 )
 from eae_core.entropy.quadrature import quadrature_blocks
 from eae_core.hardware import resolve_device
@@ -90,7 +93,9 @@ def decoder_entropy(
             into evaluation mode and back.
         latent_dim: d.
         samples: number of codes, at least 2.
-        scale: s, at least 0; noise of this standard deviation keeps the logarithm finite.
+        scale: s, at least 0; noise of this standard deviation keeps the logarithm finite. It counts
+            alone for each singular value that rounding of the Jacobian cannot tell from zero, up to
+            2e-7 of the Jacobian's norm in float32, however small it is.
         seed: of the codes and the probes. Codes are the same on every device, in every dtype and
             for every memory limit.
         method: ``"exact"`` takes all d singular values; ``"stochastic"`` estimates the trace of a
@@ -108,12 +113,13 @@ def decoder_entropy(
         TypeError: the output is no tensor of floats.
         ValueError: an impossible option, a module on another device, rows that depend on each
             other, an output with another number of rows, NaN or infinity, or one that derivatives
-            do not reach.
+            do not reach; for the stochastic method a decoder that torch cannot differentiate
+            forward, such as one with an LSTM (the exact method takes passes back for it).
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:
-        RankDeficientWarning: codes at which the Jacobian loses a dimension, with their number:
-            the smallest singular value is at most max(D, d) times the precision of the largest.
+        RankDeficientWarning: codes at which the Jacobian loses a dimension, with their number: the
+            smallest singular value is at most twice the precision of the Jacobian's norm.
 
     Source:
         Struminsky, Figurnov and Vetrov, *Entropy Estimates for Generative Models*, eq. 3, with its
@@ -125,12 +131,14 @@ def decoder_entropy(
         >>> abs(result.entropy - truth) < 4 * result.standard_error
         True
     """
-    _check_options(latent_dim, samples, scale, method, probes, steps)
+    scale = _checked_scale(scale, method)
+    latent_dim, samples = whole("latent_dim", latent_dim), whole("samples", samples, 2)
+    probes, steps = whole("probes", probes), whole("steps", steps)
     place = resolve_device(device)
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []
     deficient, width = 0, 0.0
-    with evaluation_mode(decode) as module, _bar(samples, show=progress) as bar:
+    with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
         dtype = _resolve_dtype(module, place, dtype)
         for n in _chunks(samples, latent_dim):
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
@@ -146,15 +154,14 @@ def decoder_entropy(
                 values.append((minus_log_prior + block.volume).cpu())
                 deficient += block.deficient
                 width += block.width
-                if bar is not None:
-                    bar.update(len(block.volume))
+                advance(len(block.volume))
     _report(deficient, samples, scale)
     every = torch.cat(values)
     return DecoderEntropy(
         entropy=float(every.mean()),
         standard_error=math.hypot(float(every.std()) / math.sqrt(samples), width / samples),
         values=every,
-        scale=float(scale),
+        scale=scale,
         latent_dim=latent_dim,
         method=method,
         rank_deficient=deficient if method == "exact" else None,
@@ -184,7 +191,8 @@ def log_volume(
         >>> log_volume(lambda z: z.repeat(1, 4), z, scale=0)  # both axes get twice as long
         tensor([1.3863], dtype=torch.float64)
     """
-    return _log_volume(jacobian_singular_values(decode, z, memory_limit=memory_limit), scale)
+    values = jacobian_singular_values(decode, z, memory_limit=memory_limit)
+    return _log_volume(values, _checked_scale(scale, "exact"))
 
 
 def log_normal(z: Tensor) -> Tensor:
@@ -201,10 +209,10 @@ def _exact(
     decode: Decode, z: Tensor, scale: float, memory_limit: int | None
 ) -> Iterator[VolumeBlock]:
     plan = plan_blocks(decode, z, memory_limit)
-    smallest_share = max(plan.outputs, z.shape[1]) * plan.precision
     for values in singular_value_blocks(decode, z, plan):
-        lost = values[:, -1] <= smallest_share * values[:, 0]
-        yield VolumeBlock(_log_volume(values, scale), deficient=int(lost.sum()))
+        kept = without_rounding(values, plan.precision)
+        lost = int((kept[:, -1] == 0).sum())
+        yield VolumeBlock(_log_volume(kept, scale), deficient=lost)
 
 
 def _chunks(samples: int, latent_dim: int) -> Iterator[int]:
@@ -232,8 +240,8 @@ def _resolve_dtype(
         )
     if dtype is None:
         return floats[0].dtype if floats else torch.get_default_dtype()
-    if not dtype.is_floating_point:
-        raise ValueError(f"dtype must be one of floats, got {dtype}")
+    if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise ValueError(f"dtype must be one of floats, such as torch.float64, got {dtype!r}")
     return dtype
 
 
@@ -244,37 +252,29 @@ def _report(deficient: int, samples: int, scale: float) -> None:
     if scale == 0:
         raise RankDeficientError(f"{where}, so the entropy is minus infinity: pass a scale above 0")
     warnings.warn(
-        f"{where}, as far as rounding can tell: there the value is that of scale={scale:g}",
+        f"{where}, as far as rounding can tell: each that is lost counts log({scale:g}), of the "
+        "scale. A decoder in float64, with dtype=torch.float64, has less rounding",
         RankDeficientWarning,
         stacklevel=3,
     )
 
 
-def _bar(samples: int, *, show: bool) -> AbstractContextManager[Any]:
-    """A progress bar over codes; one that is not shown needs no package for it."""
-    if not show:
-        return nullcontext()
-    from tqdm.auto import tqdm
-
-    bar: AbstractContextManager[Any] = tqdm(total=samples, unit="code")
-    return bar
-
-
-def _check_options(
-    latent_dim: int, samples: int, scale: float, method: str, probes: int, steps: int
-) -> None:
-    _check_whole("latent_dim", latent_dim, 1)
-    _check_whole("samples", samples, 2)
-    _check_whole("probes", probes, 1)
-    _check_whole("steps", steps, 1)
+def _checked_scale(scale: object, method: str) -> float:
     if method not in get_args(Method):
         raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
-    if not 0 <= scale < math.inf:
+    if not isinstance(scale, (int, float, np.number)) or not 0 <= scale < math.inf:
         raise ValueError(f"scale must be a finite number of at least 0, got {scale!r}")
     if method == "stochastic" and scale == 0:
         raise ValueError("method='stochastic' needs a scale above 0: 'exact' can do without")
+    return float(scale)
 
 
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+@contextmanager
+def _bar(total: int, show: bool) -> Iterator[Callable[[int], object]]:
+    if not show:
+        yield lambda done: None
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, unit="code") as bar:
+        yield bar.update

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -112,8 +113,8 @@ def draw_student_t(n: int, d: int, df: float, generator: Generator) -> Tensor:
     return radius * torch.cos(2 * math.pi * draw_uniform(n, d, generator))
 
 
-def whole(name: str, value: int) -> int:
-    """The value, if it is a whole number of at least 1; ValueError with its name if not."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value
+def whole(name: str, value: int, least: int = 1) -> int:
+    """The value as an int, NumPy's too; ValueError with its name if it is none of at least this."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return operator.index(value)

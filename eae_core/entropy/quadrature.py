@@ -3,17 +3,20 @@ r"""The log-determinant of a large Jacobian from a few passes: stochastic Lanczo
 For random signs v, the mean of :math:`v^T \log(A)\, v` is the trace of the logarithm, which is the
 log-determinant, and a recursion of m steps from v gives a Gauss quadrature of it. The recursion
 is run on J and not on :math:`A = J^T J + s^2 I`, whose small eigenvalues rounding would swallow.
+Where J has fewer rows than columns it is run on its transpose, and the d - D eigenvalues s^2 that
+:math:`J J^T + s^2 I` lacks are added: no probe has to find them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.func import jvp, vjp
 
-from eae_core.entropy.jacobian import Decode, VolumeBlock, checked_output, try_decoder
+from eae_core.entropy.jacobian import Decode, VolumeBlock, checked_output, derivable, try_decoder
 from eae_core.neighbors.memory import memory_to_use
 
 
@@ -55,7 +58,13 @@ def quadrature_blocks(
     """
     probes, d = signs.shape[1:]
     trial = try_decoder(decode, z)
-    steps = min(steps, d, trial.outputs)
+    if not trial.forward:
+        raise ValueError(
+            "torch has no forward derivative of this decoder, and the stochastic method goes both "
+            "ways: method='exact' takes passes back alone"
+        )
+    least = min(d, trial.outputs)  # of rows and columns
+    steps, lost = min(steps, least), d - least
     limit = memory_to_use(z.device, memory_limit)
     # One pass back keeps all of the passes forward; two bases in float64 grow with the steps.
     each = probes * (2 * trial.total + (steps + 2) * 8 * (d + trial.outputs))
@@ -65,33 +74,47 @@ def quadrature_blocks(
     rows = (limit - trial.constant) // each
     for codes, start in zip(z.split(rows), signs.split(rows), strict=True):
         alpha, beta = _bidiagonalize(
-            decode, codes.repeat_interleave(probes, 0), start.flatten(0, 1), steps
+            decode, codes.repeat_interleave(probes, 0), start.flatten(0, 1)[:, :least], steps
         )
-        gauss = d * _rule(alpha, beta[:, :-1], scale)  # (rows * probes,)
-        radau = d * _rule(alpha, beta, scale)
+        gauss = least * _rule(alpha, beta[:, :-1], scale)  # (rows * probes,)
+        radau = least * _rule(alpha, beta, scale)
         low, high = (each.view(-1, probes).mean(1) for each in (radau, gauss))
         width = float((high - low).clamp_min(0).sum()) / 2  # below zero by rounding alone
-        yield VolumeBlock((low + high) / 2, width=width)
+        yield VolumeBlock((low + high) / 2 + lost * math.log(scale), width=width)
 
 
 @torch.no_grad()
 def _bidiagonalize(decode: Decode, z: Tensor, start: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Golub-Kahan: diagonal and superdiagonal, (n, steps) each, of J in the Krylov bases."""
-    x, pull = vjp(decode, z)[:2]
-    checked_output(x, len(z))
-    v = start / start.norm(dim=1, keepdim=True)  # (n, d)
-    rights, lefts = [v], list[Tensor]()
-    alpha, beta = list[Tensor](), list[Tensor]()
-    for _ in range(steps):
-        # J v, then J^T u; each orthogonal to all before it, twice, for rounding brings them back.
-        moved = jvp(decode, (z,), (v.to(z.dtype),))[1]
-        u, length = _next(moved.flatten(1).double(), lefts)
-        lefts.append(u)
-        alpha.append(length)
-        v, length = _next(pull(u.view(x.shape).to(x.dtype))[0].double(), rights)
-        rights.append(v)
-        beta.append(length)
-    return torch.stack(alpha, 1), torch.stack(beta, 1)
+    """Golub-Kahan from (n, least): diagonal and superdiagonal, (n, steps) each, in Krylov bases.
+
+    Of J, or of its transpose where that has fewer columns.
+    """
+    with derivable():
+        x, pull = vjp(decode, z)[:2]
+        checked_output(x, len(z))
+
+        def forward(v: Tensor) -> Tensor:  # J v
+            moved: Tensor = jvp(decode, (z,), (v.to(z.dtype),))[1]
+            return moved.flatten(1).double()
+
+        def back(u: Tensor) -> Tensor:  # J^T u
+            pulled: Tensor = pull(u.view(x.shape).to(x.dtype))[0]
+            return pulled.double()
+
+        to, fro = (forward, back) if start.shape[1] == z.shape[1] else (back, forward)
+        v = start / start.norm(dim=1, keepdim=True)
+        rights, lefts = [v], list[Tensor]()
+        alpha, beta = list[Tensor](), list[Tensor]()
+        for _ in range(steps):
+            # There, then back; each orthogonal to all before it, twice, for rounding brings them
+            # back.
+            u, length = _next(to(v), lefts)
+            lefts.append(u)
+            alpha.append(length)
+            v, length = _next(fro(u), rights)
+            rights.append(v)
+            beta.append(length)
+        return torch.stack(alpha, 1), torch.stack(beta, 1)
 
 
 def _next(vector: Tensor, basis: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -145,7 +145,7 @@ def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
         >>> find_model("vea")
         Traceback (most recent call last):
         ...
-        ValueError: unknown model 'vea'; did you mean 'vae'?
+        ValueError: unknown model 'vea'; did you mean 'vae' or 'eae'?
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")

@@ -180,7 +180,7 @@ def test_a_lost_dimension_is_finite_with_noise_and_is_said():
     weight = random_matrix(30, 5)
     weight[:, 4] = weight[:, :4].sum(1)  # rank 4
     decode = lambda z: z @ weight.T  # noqa: E731
-    with pytest.warns(RankDeficientWarning, match=r"100 of 100 samples .* scale=0.0001"):
+    with pytest.warns(RankDeficientWarning, match=r"100 of 100 samples .* log\(0.0001\)"):
         result = decoder_entropy(decode, 5, samples=100, scale=1e-4, **DOUBLE)
     assert result.rank_deficient == 100
     kept = torch.linalg.svdvals(weight)[:4].log().sum()
@@ -272,10 +272,9 @@ def test_a_block_stays_within_the_limit_whatever_the_number_of_samples():
     assert peaks[0] == peaks[1] < 50
 
 
-def test_memory_does_not_follow_the_number_of_samples(monkeypatch):
+def test_memory_does_not_follow_the_number_of_samples():
     """Not even behind the decoder: tangents of a view take the size of what it is a view of."""
     load_forward_mode()
-    monkeypatch.setattr("eae_core.entropy.jacobian.KEPT", 1)
     largest = []
     for samples in (64, 640):
         z = torch.randn(samples, 4)
@@ -358,6 +357,8 @@ def test_an_output_that_is_no_tensor_of_floats_is_refused(decode):
         ({"samples": 10.0}, "samples must be a whole number"),
         ({"scale": -1e-4}, "scale must be"),
         ({"scale": math.nan}, "scale must be"),
+        ({"scale": None}, "scale must be a finite number"),
+        ({"dtype": "float32"}, r"such as torch\.float64, got 'float32'"),
         ({"scale": math.inf}, "scale must be"),
         ({"method": "hutchinson"}, "exact, stochastic"),
         ({"method": "stochastic", "scale": 0}, "needs a scale above 0"),
@@ -393,3 +394,135 @@ def test_the_bar_counts_codes(capsys):
     result = decoder_entropy(network(), 6, samples=30)
     assert capsys.readouterr().err == ""
     assert str(result).endswith("nats")
+
+
+# --- rows, rank and derivatives of decoders of all kinds ------------------------------------------
+
+
+def sequence(z):
+    """A recurrent network that takes n codes for one sequence of n steps."""
+    torch.manual_seed(0)
+    return nn.GRU(3, 5)(z)[0]
+
+
+def spread_over_rows(z):
+    return z + z.roll(1, 0)
+
+
+def from_the_third_row(z):
+    return torch.cat([z[:2], z[2:] + z[1:-1]])
+
+
+@pytest.mark.parametrize("decode", [sequence, spread_over_rows, from_the_third_row])
+def test_rows_that_depend_on_others_are_refused_whichever_they_are(decode):
+    for method in ("exact", "stochastic"):
+        with pytest.raises(ValueError, match="changes with the rows beside it"):
+            decoder_entropy(decode, 3, samples=200, method=method)
+
+
+def test_the_rank_test_does_not_grow_with_the_number_of_outputs():
+    weight = torch.zeros(200_000, 2)
+    weight[0, 0], weight[1, 1] = 1, 0.02
+    result = decoder_entropy(lambda z: z @ weight.T, 2, samples=4, scale=0)
+    codes = decoder_entropy(lambda z: z, 2, samples=4, scale=0)
+    assert result.rank_deficient == 0
+    assert result.entropy - codes.entropy == pytest.approx(math.log(0.02), abs=1e-5)
+
+
+@pytest.mark.parametrize(("d", "outputs"), [(2, 200), (8, 784), (30, 60)])
+def test_a_linear_layer_in_half_precision_has_full_rank(d, outputs):
+    torch.manual_seed(0)
+    layer = nn.Linear(d, outputs).bfloat16()
+    result = decoder_entropy(layer, d, samples=4, scale=0)
+    exact = torch.linalg.svdvals(layer.weight.detach().double()).log().sum()
+    codes = decoder_entropy(lambda z: z, d, samples=4, scale=0, dtype=torch.bfloat16)
+    assert result.rank_deficient == 0
+    assert result.entropy - codes.entropy == pytest.approx(float(exact), abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("outputs", [12, 300])
+def test_a_bottleneck_is_seen_in_every_precision(dtype, outputs):
+    torch.manual_seed(0)
+    layers = nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 64), nn.ReLU(), nn.Linear(64, outputs)
+    with pytest.warns(RankDeficientWarning, match="50 of 50"):
+        decoder_entropy(nn.Sequential(*layers, nn.Sigmoid()).to(dtype), 6, samples=50)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e-8, 1e-12, 1e-30])
+def test_a_lost_dimension_counts_the_scale_however_small_it_is(scale):
+    """Rounding leaves singular values near 1e-8 of the largest, which are not the scale."""
+    torch.manual_seed(0)
+    narrow = nn.Sequential(nn.Linear(4, 1), nn.Linear(1, 30))
+    with pytest.warns(RankDeficientWarning, match=f"{scale:g}.*has less rounding"):
+        single = decoder_entropy(narrow, 4, samples=50, scale=scale)
+    with pytest.warns(RankDeficientWarning):
+        double = decoder_entropy(narrow.double(), 4, samples=50, scale=scale)
+    assert single.entropy == pytest.approx(double.entropy, abs=1e-4)
+
+
+class Old(torch.autograd.Function):
+    """As functions were written before torch.func."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.sinh()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * ctx.saved_tensors[0].cosh()
+
+
+def decoders_without_a_plain_forward_derivative():
+    torch.manual_seed(0)
+    block = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True).eval()
+    lstm = nn.LSTM(2, 5, batch_first=True).eval()
+    grid = nn.functional.affine_grid(0.9 * torch.eye(2, 3)[None], (1, 1, 5, 5), False)
+
+    def sampled(z):
+        image = z.view(-1, 1, 2, 2)
+        places = grid.expand(len(z), -1, -1, -1)
+        return nn.functional.grid_sample(image, places, align_corners=False)
+
+    return {
+        "attention": (lambda z: block(z.view(-1, 2, 4)), 8, True),
+        "LSTM": (lambda z: lstm(z.view(-1, 2, 2))[0], 4, False),
+        "grid_sample": (sampled, 4, False),
+        "an old function": (lambda z: Old.apply(z @ torch.arange(12.0).sin().view(4, 3)), 4, False),
+        "cdist": (lambda z: torch.cdist(z[:, None], torch.eye(4).expand(len(z), -1, -1)), 4, False),
+    }
+
+
+@pytest.mark.parametrize("name", ["attention", "LSTM", "grid_sample", "an old function", "cdist"])
+def test_decoders_that_torch_differentiates_one_way_only(name):
+    decode, d, both_ways = decoders_without_a_plain_forward_derivative()[name]
+    z = random_matrix(5, d).float()
+    found = jacobian_singular_values(decode, z)
+    step = 1e-2
+    basis = torch.eye(d)
+    moved = [(decode(z + step * e) - decode(z - step * e)).flatten(1) / (2 * step) for e in basis]
+    expected = torch.linalg.svdvals(torch.stack(moved, 2).detach().double())
+    torch.testing.assert_close(found[:, : expected.shape[1]], expected, rtol=0.02, atol=2e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)
+        whole = decoder_entropy(decode, d, samples=12)
+        parts = decoder_entropy(decode, d, samples=12, memory_limit=200_000)
+        assert torch.allclose(whole.values, parts.values, rtol=0, atol=1e-4)
+        if both_ways:
+            decoder_entropy(decode, d, samples=12, method="stochastic")
+        else:
+            with pytest.raises(ValueError, match="method='exact'"):
+                decoder_entropy(decode, d, samples=12, method="stochastic")
+
+
+def test_no_setting_of_torch_is_left_changed():
+    before = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.flash_sdp_enabled()
+    jacobian_singular_values(torch.tanh, torch.zeros(2, 2))
+    after = torch.backends.mha.get_fastpath_enabled(), torch.backends.cuda.flash_sdp_enabled()
+    assert before == after
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    result = decoder_entropy(torch.tanh, np.int64(2), samples=np.int64(5), scale=np.float32(0.5))
+    assert torch.equal(result.values, decoder_entropy(torch.tanh, 2, samples=5, scale=0.5).values)

@@ -306,7 +306,7 @@ def test_differences_that_overflow_are_taken_in_float64_or_refused():
     assert torch.autograd.grad(value, z)[0].isfinite().all()
     half = torch.tensor([[6e4], [-6e4], [1.0]], dtype=torch.float16)
     assert knn_entropy(half).item() == pytest.approx(knn_entropy(half.float()).item())
-    with pytest.raises(ValueError, match=r"farther apart than torch.float64 can hold: scale"):
+    with pytest.raises(ValueError, match=r"farther apart than torch\.float64 can hold: scale"):
         knn_entropy(torch.tensor([[1.7e308], [-1.7e308], [0.0]], dtype=torch.float64))
 
 

@@ -11,6 +11,8 @@ from eae_core import decoder_entropy
 from eae_core.entropy.decoder import log_volume
 from eae_core.entropy.quadrature import quadrature_blocks
 
+DOUBLE = {"dtype": torch.float64}
+
 
 def wide_network(d=120, outputs=160):
     torch.manual_seed(0)
@@ -107,3 +109,19 @@ def test_block_size_changes_nothing():
     assert len(list(quadrature_blocks(model, z, v, 1e-3, 10, 300_000))) > 1
     assert torch.allclose(whole, parts, rtol=0, atol=1e-3)
     assert not whole.requires_grad
+
+
+def test_dimensions_beyond_the_outputs_need_no_luck():
+    """d = 6 and D = 2: four singular values are the scale, whatever the probes say of the others"""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(2, 6, generator=generator, dtype=torch.float64)
+    z = torch.zeros(300, 6, dtype=torch.float64)
+    volumes, width = blocks(lambda z: z @ weight.T, z, signs(300, 1, 6), scale=1e-4, steps=6)
+    exact = float(log_volume(lambda z: z @ weight.T, z[:1], scale=1e-4))
+    assert exact < 4 * math.log(1e-4) + 5
+    assert abs(float(volumes.mean()) - exact) < 4 * float(volumes.std()) / math.sqrt(300) < 0.5
+    assert width / 300 < 1e-6
+    result = decoder_entropy(lambda z: z @ weight.T, 6, samples=100, method="stochastic", **DOUBLE)
+    reference = decoder_entropy(lambda z: z, 6, samples=100, scale=0, **DOUBLE)
+    assert result.entropy - reference.entropy == pytest.approx(exact, abs=4 * result.standard_error)
+    assert result.standard_error < 0.5
