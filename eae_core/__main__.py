@@ -4,8 +4,9 @@ import sys
 
 if __name__ == "__main__":
     try:
-        from eae_core.cli import main
+        from eae_core.cli import interrupt_on_termination, main
 
+        interrupt_on_termination()
         status = main()
     except KeyboardInterrupt:  # before or after the command takes care of it
         print("stopped", file=sys.stderr)

@@ -14,8 +14,10 @@ from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_i
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it for what runs behind it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# As a shell, or nohup, has them for what runs behind it; the tests send both.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (1, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 def _reason(info: DatasetInfo) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -96,6 +97,15 @@ def _flushed() -> bool:
     return True
 
 
+def interrupt_on_termination() -> None:
+    """Let SIGTERM and SIGHUP (a scheduler, a closed terminal) end a command as Ctrl-C does."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 def main_script() -> None:
     """The console script `eae`."""
+    interrupt_on_termination()
     sys.exit(main())

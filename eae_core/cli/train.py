@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,14 @@ from eae_core.errors import CommandError, UsageError, printable
 if TYPE_CHECKING:
     from eae_core.cli.results import Plan
 
+FAILED = 1  # the exit status
+
 
 def train(arguments: argparse.Namespace) -> int:
     """Train, and leave record.json, model.safetensors, codes.npy and samples.png in a folder."""
-    from eae_core.cli.convergence import score_between
-    from eae_core.cli.results import finish
     from eae_core.cli.scoring import check_score_words
-    from eae_core.training import CheckpointError, TrainingDiverged, fit
+    from eae_core.files import LockedError, locked
+    from eae_core.training.parallel import is_first_process
 
     check_score_words(arguments)
     if arguments.log == "tensorboard" and find_spec("tensorboard") is None:
@@ -31,10 +32,29 @@ def train(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     folder = _output_folder(arguments, plan.data.name)
-    logger = _logger(arguments.log, folder)
-    for note in plan.data.notes if os.environ.get("LOCAL_RANK", "0") == "0" else []:
+    try:
+        # Until the record is written: else it might be of one training and the weights of another.
+        with locked(folder / RECORD) if is_first_process() else nullcontext():
+            return _train(arguments, plan, folder)
+    except LockedError as error:
+        raise CommandError(str(error)) from error
+    except UsageError:
+        if arguments.output is None:
+            with suppress(OSError):  # something lies in it already
+                folder.rmdir()
+        raise
+
+
+def _train(arguments: argparse.Namespace, plan: Plan, folder: Path) -> int:
+    """Train, then do what the first of several processes does alone."""
+    from eae_core.cli.convergence import score_between
+    from eae_core.cli.results import finish
+    from eae_core.training import TrainingError, fit
+    from eae_core.training.parallel import ProcessLost, is_first_process
+
+    first, path = is_first_process(), folder / CHECKPOINT
+    for note in plan.data.notes if first else ():
         print(f"{plan.data.name}: {printable(note)}")
-    path = folder / CHECKPOINT
     try:
         history = fit(
             plan.model,
@@ -42,21 +62,21 @@ def train(arguments: argparse.Namespace) -> int:
             plan.options,
             checkpoint=path,
             resume=arguments.resume,
-            logger=logger,
+            logger=_logger(arguments.log, folder),
             after_epoch=score_between(arguments, plan, folder),
         )
     except ValueError as error:  # sizes that do not fit together, found before the first step
-        if arguments.output is None:
-            folder.rmdir()
         raise UsageError(str(error)) from error
-    except (TrainingDiverged, CheckpointError, OSError) as error:
-        raise CommandError(str(error)) from error
-    if history.interrupted:
-        raise KeyboardInterrupt(
-            f"stopped; go on with the same words and  --resume --output {folder}"
-        )
-    if not _is_first_process():
+    except (TrainingError, OSError) as error:
+        if first or isinstance(error, ProcessLost):
+            raise CommandError(str(error)) from error
+        return FAILED  # the first process has the same error, and says it
+    again = f"the same words and  --resume --output {folder}"
+    if not first:
         return 0
+    if history.interrupted:
+        where = f"go on with {again}" if path.exists() else "before the first step"
+        raise KeyboardInterrupt(f"stopped; {where}")
     try:
         finish(arguments, plan, history, folder)
     except (ValueError, OSError) as error:
@@ -64,6 +84,8 @@ def train(arguments: argparse.Namespace) -> int:
             f"the model is trained and kept in {path}, but what comes then failed: {error}. The "
             f"same words with  --resume --output {folder}  do that without training it again"
         ) from error
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"stopped after the training; {again}  do the rest") from error
     return 0
 
 
@@ -130,14 +152,6 @@ def _logger(kind: str | None, folder: Path) -> Any:
 
     choice = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
     return choice[kind](folder, name="log", version="")
-
-
-def _is_first_process() -> bool:
-    """Whether this process does what is done once, where several trained together."""
-    from torch import distributed
-
-    alone = not (distributed.is_available() and distributed.is_initialized())
-    return alone or distributed.get_rank() == 0
 
 
 def _output_folder(arguments: argparse.Namespace, name: str) -> Path:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # of which Windows lacks the last
+
 
 class TrainingError(RuntimeError):
     """A training that could not begin, or not go on; the message says how to mend it."""
@@ -125,10 +127,10 @@ def check_named(terms: Mapping[str, Tensor], call: str) -> None:
 
 @contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """Within the block Ctrl-C or SIGTERM set the event instead of ending the process.
+    """Within the block Ctrl-C, SIGTERM and SIGHUP set the event instead of ending the process.
 
-    The second one raises KeyboardInterrupt at once. Only the main thread hears signals: in another
-    one the event is never set.
+    The second one raises KeyboardInterrupt at once. What is ignored (``nohup``) stays so. Only the
+    main thread hears signals: in another one the event is never set.
     """
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -140,14 +142,17 @@ def stop_requests() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    before = [(number, signal.signal(number, note)) for number in usual]
+    heard = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+    heard = [number for number in heard if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, note)) for number in heard]
     try:
         yield stop
     finally:
         for number, handler in before:
-            # None: a handler that Python did not install, and cannot put back.
-            signal.signal(number, handler or usual[number])  # type: ignore[arg-type]
+            if handler is None:  # one that Python did not install, and cannot put back
+                interrupts = number == signal.SIGINT
+                handler = signal.default_int_handler if interrupts else signal.SIG_DFL
+            signal.signal(number, handler)
 
 
 def first_nonfinite_output(model: Any, x: Tensor) -> str | None:

@@ -39,9 +39,9 @@ def fit(
 ) -> History:
     """Train a model in place; it stays on the device it was trained on, in evaluation mode.
 
-    Ctrl-C or SIGTERM end the current step, write the checkpoint and return; a second one raises at
-    once. With several devices each has a process of its own, which runs the whole script; all end
-    with the weights that one process with the whole batch would have.
+    Ctrl-C, SIGTERM or SIGHUP end the current step, write the checkpoint and return; a second one
+    raises at once. With several devices each has a process of its own, which runs the whole script;
+    all end with the weights that one process with the whole batch would have.
 
     Args:
         model: anything with ``loss(x)``, which returns named terms, and a JSON-able ``config``; if

@@ -117,7 +117,7 @@ class History:
     seconds: float  #: in the loop, earlier parts of a resumed run included
     images_per_second: float  #: over those seconds, compilation included
     peak_memory_bytes: int  #: see :func:`eae_core.hardware.peak_memory_bytes`
-    interrupted: bool  #: ended by Ctrl-C, or by SIGTERM
+    interrupted: bool  #: ended by Ctrl-C, SIGTERM or SIGHUP
     notes: list[str] = field(default_factory=list, compare=False)  #: what else should be known
 
     @property

@@ -66,6 +66,14 @@ def _strategy(options: LoopOptions, model: nn.Module) -> DDPStrategy:
     return DDPStrategy(find_unused_parameters=unused)
 
 
+def is_first_process() -> bool:
+    """Whether this process does what is done once, also before the others are started."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank() == 0
+    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "NODE_RANK"))
+    return all(rank == "0" for rank in ranks)
+
+
 def on_first(fabric: Fabric, job: Callable[[], Result]) -> Result:
     """Do a job in the first process alone; all get its result, or raise its error."""
     if fabric.world_size == 1:

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from eae_core.data import IndexedSource, Stream
 from eae_core.hardware import peak_memory_bytes, reset_peak_memory
-from eae_core.seeds import derived_seed, epoch_order
+from eae_core.seeds import SEEDS, derived_seed, epoch_order
 from eae_core.training.guards import (
     LossLog,
     TrainingDiverged,
@@ -101,6 +101,7 @@ class Trainer(ABC, Generic[Options]):
         bar.set_description(f"epoch {self.epoch + 1}/{self.options.epochs}", refresh=False)
         self.model.train()
         self.start_epoch()
+        self.seed_own_noise()
         started = time.perf_counter()
         for x in self.batches():
             try:
@@ -124,6 +125,17 @@ class Trainer(ABC, Generic[Options]):
             self.epochs.append({"epoch": self.epoch, **means, "seconds": self.epoch_seconds})
             self.fabric.log_dict(means, self.epoch * self.steps)
             self.log, self.epoch_seconds = LossLog(self.steps), 0.0
+
+    def seed_own_noise(self) -> None:
+        """Let processes draw other noise than each other, unless the model draws the whole batch's.
+
+        Models of this package do, from generators in the same state; a dropout of one's own would
+        else leave out the same units of every share.
+        """
+        if self.alone or any(hasattr(module, "group") for module in self.model.modules()):
+            return
+        place = self.images_seen * self.fabric.world_size + self.fabric.global_rank
+        torch.manual_seed(derived_seed(self.options.seed, SEEDS + 1 + place))
 
     def batches(self) -> Iterator[Tensor]:
         """This process's share of each batch that is left of the epoch: float32, on the device."""

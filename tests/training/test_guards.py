@@ -60,9 +60,21 @@ def test_a_handler_that_python_did_not_install_gives_way_to_pythons(monkeypatch)
         set_handlers.append(handler)
 
     monkeypatch.setattr(signal, "signal", fake)  # returns None: the old one is not Python's
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
     with stop_requests() as stop:
         assert not stop.is_set()
-    assert set_handlers[2:] == [signal.default_int_handler, signal.SIG_DFL]
+    assert set_handlers[3:] == [signal.default_int_handler, signal.SIG_DFL, signal.SIG_DFL]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    """nohup and a shell's background jobs ask for this."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_requests() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_first_layer_that_breaks_is_named_and_the_hooks_are_gone(tiny):

@@ -66,14 +66,16 @@ def test_going_on_after_ctrl_c_changes_nothing(
     assert resumed.calls == 4 * STEPS - steps_done
 
 
-def test_sigterm_is_as_ctrl_c(tiny, images, path, assert_same_weights):
-    """What a scheduler sends before it takes a machine away."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_scheduler_or_a_closed_terminal_is_as_ctrl_c(
+    tiny, images, path, assert_same_weights, number
+):
     whole, stopped, resumed = tiny(), tiny(), tiny(seed=9)
     fit(whole, images(), options())
-    stopped.before_loss[STEPS + 2] = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    stopped.before_loss[STEPS + 2] = lambda: os.kill(os.getpid(), number)
     assert fit(stopped, images(), options(), checkpoint=path).interrupted
     assert stopped.calls == STEPS + 2
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(number) is signal.SIG_DFL
     fit(resumed, images(), options(), checkpoint=path)
     assert_same_weights(resumed, whole)
 
