@@ -129,5 +129,5 @@ def double(line):
     if not found:
         return line
     last, digits = found[-1], len(found[-1][0].partition(".")[2])
-    other = 2 * abs(float(last[0].replace(",", ""))) + 1000
+    other = 2 * abs(float(last[0].replace(",", ""))) + 1e6
     return f"{line[: last.start()]}{other:.{digits}f}{line[last.end() :]}"
