@@ -3,7 +3,8 @@
 Words, the layout of tables, and all of a claim but its value must be the same. A number may differ
 by the chapter's tolerance times its size, and by one in its last digit behind the point. A value
 that a claim bounds may be small beside its bounds, and what stands behind a "±" beside the number
-in front: there the larger one counts as the size.
+in front: there the larger one counts as the size. A claim with bounds below 0.0001 is about
+rounding, which its band alone decides: another processor rounds otherwise.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ VALUE = re.compile(rf"(?<=: value )(?:{DIGITS}|inf)|(?<= of value ){DIGITS}")
 BOUNDS = re.compile(
     rf", (?:band [\[(](?:-inf|({DIGITS})), (?:inf|({DIGITS}))[\])]$|within ({DIGITS}) of value )"
 )
+ROUNDING = 1e-4
 SPREAD = re.compile(r"(?:±|\+-)\s*$")
 
 
@@ -95,8 +97,10 @@ def _allowed(line: str, number: re.Match[str], other: str, tolerance: float) -> 
 
 def _allowed_in_claim(line: str, number: re.Match[str], other: str, tolerance: float) -> float:
     """Likewise for the value of a claim, of which five digits are printed."""
-    size = max(abs(_value(number[0])), abs(_value(other)))
-    return tolerance * max(size, _bounds(line)) + 1e-4 * size
+    size, bounds = max(abs(_value(number[0])), abs(_value(other))), _bounds(line)
+    if 0 < bounds < ROUNDING:
+        return bounds
+    return tolerance * max(size, bounds) + 1e-4 * size
 
 
 def _bounds(claim: str) -> float:
