@@ -168,7 +168,7 @@ def test_a_lock_names_its_owner_and_dies_with_it(tmp_path):
         ):
             pytest.fail("two hold one lock")
         holder.send_signal(signal.SIGKILL)
-        holder.wait(10)
+        holder.communicate(timeout=10)
         assert os.listdir(tmp_path) == [".model.lock"]  # stale
         with locked(path):
             assert str(os.getpid()) in (tmp_path / ".model.lock").read_text()

@@ -104,7 +104,8 @@ def test_two_processes_leave_one_record_and_one_model(tmp_path):
     record = read_record(folder / "record.json")
     assert "devices" not in record.parameters
     alone = start("train", *SMALL, "--epochs", 2, "--output", tmp_path / "alone", "--device", "cpu")
-    assert alone.wait(200) == 0
+    _, err = alone.communicate(timeout=200)  # which closes its pipes, as wait does not
+    assert alone.returncode == 0, err
     whole = read_record(tmp_path / "alone" / "record.json")
     assert record.parameters == whole.parameters
     assert record.curves["reconstruction"] == pytest.approx(

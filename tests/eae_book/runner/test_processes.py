@@ -56,8 +56,8 @@ def test_a_child_that_is_stopped_has_ended(tmp_path):
 def test_a_child_that_does_not_listen_is_killed(monkeypatch):
     monkeypatch.setattr(processes, "GRACE", -4.9)
     deaf = [sys.executable, "-c", "import time; time.sleep(60)"]
-    child = subprocess.Popen(deaf, stdin=subprocess.PIPE)
-    stop([child])
+    with subprocess.Popen(deaf, stdin=subprocess.PIPE) as child:
+        stop([child])
     assert child.returncode == -signal.SIGKILL
 
 
