@@ -1,0 +1,186 @@
+"""Which term makes a code from which N(0, I) draws the best images? One contest, one budget.
+
+Every term trains the same network on the same images for the same number of steps. Its weight is
+chosen among five, in steps of the square root of ten, by the Frechet distance of samples from
+N(0, I) to training images that are held out; while the best weight stands at an end, the end moves
+on. Then three seeds with the weight chosen are scored on the test images. A weight counts the
+standard deviation of the term on Gaussian batches of the same size (records of the experiment
+"preference"), so all start from the same five.
+
+Trials land in data/results/models-contest-trials/, the rest in data/results/models-contest/. What
+has a valid record is not run again, and a training that was stopped goes on from its checkpoint,
+so the same command goes on where it was.
+
+Example:
+    python workflow/contest.py mnist                       # d = 16, n = 100; four hours on a core
+    python workflow/contest.py mnist --terms knn sigreg
+    python workflow/contest.py cifar10 --latent-dim 64 --dry-run
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from matrix import Cell
+from recording import add_places, run_script, script_parser
+
+from eae_book.records import recorded
+from eae_core.records import Record
+
+STEP = 10**0.5
+GRID = (-2, -1, 0, 1, 2)  # exponents of STEP
+FURTHEST = 6
+CHOSEN_BY = "fd_classifier_standard"
+SEEDS = (0, 1, 2)
+
+#: name to the words of `train`, and to the term whose Gaussian spread is the unit of the weight
+TERMS: dict[str, tuple[dict[str, object], str]] = {
+    "knn": ({}, "knn_entropy"),
+    "pin": ({"radial-weight": 20}, "entropy_radial"),
+    **{
+        name: ({"regularizer": name}, name)
+        for name in (
+            *("sigreg", "visreg", "wristband", "sliced_wasserstein", "cramer_wold"),
+            *("mmd", "energy", "koleo", "covariance", "radial"),
+        )
+    },
+}
+SIZES: dict[str, dict[str, object]] = {
+    "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
+    "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
+    "cifar10": {"epochs": 10, "limit": 38_000, "learning-rate-decay": 0.7},
+    "celeba64": {"epochs": 20, "limit": 14_000, "learning-rate-decay": 0.84, "judges": ["cifar10"]},
+}
+COMMON = {"width": 8, "learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for all terms."""
+
+    dataset: str
+    d: int
+    n: int
+    records: Path | None
+
+    def unit(self, term: str) -> float:
+        """The term's standard deviation on Gaussian batches of this size.
+
+        Raises:
+            ValueError: it is not recorded.
+        """
+        name = f"n{self.n}-d{self.d}"
+        record = recorded("preference", self.records).get(name)
+        if record is None or TERMS[term][1] not in record.metrics:
+            raise ValueError(
+                f"no record of preference/{name} has the spread of {TERMS[term][1]}: python "
+                f"workflow/measure_preference.py --sizes {self.n} --dims {self.d}"
+            )
+        return float(record.metrics[TERMS[term][1]]["deviation"])
+
+    def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
+        """One training; exponent None has no term at all."""
+        words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
+        words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
+        if exponent is None:
+            words["entropy-weight"] = 0
+        else:
+            weight = STEP**exponent / self.unit(term)
+            words |= {**TERMS[term][0], "entropy-weight": float(f"{weight:.3g}")}
+        variant = f"d{self.d}-n{self.n}-{term}" + (f"-c{exponent:+d}" if trial else "")
+        profile = "contest-trials" if trial else "contest"
+        return Cell(profile, self.dataset, "eae", variant, seed, tuple(sorted(words.items())))
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run what has no record; the status of the script."""
+    parser = script_parser("contest", __doc__)
+    parser.add_argument("dataset", choices=SIZES)
+    parser.add_argument("--latent-dim", type=int, default=16, help="d (16)")
+    parser.add_argument("--batch-size", type=int, default=100, help="n (100)")
+    parser.add_argument("--terms", nargs="+", choices=TERMS, default=list(TERMS), help="all")
+    parser.add_argument("--dry-run", action="store_true", help="only say what comes next")
+    add_places(parser)
+    arguments = parser.parse_args(words)
+    return run_script("contest", lambda: work(arguments))
+
+
+def work(arguments: argparse.Namespace) -> int:
+    """Trials and seeds of each term, one after the other."""
+    setting = Setting(
+        arguments.dataset, arguments.latent_dim, arguments.batch_size, arguments.records
+    )
+    cells = [setting.cell("none", None, seed, trial=False) for seed in SEEDS]
+    for cell in cells:
+        train(cell, arguments)
+    for term in arguments.terms:
+        best = choose(setting, term, arguments)
+        print(f"{term}: weight {'not chosen yet' if best is None else f'c{best:+d}'}", flush=True)
+        for seed in SEEDS if best is not None else ():
+            train(setting.cell(term, best, seed, trial=False), arguments)
+    return 0
+
+
+def choose(setting: Setting, term: str, arguments: argparse.Namespace) -> int | None:
+    """The exponent of the best weight; None where a dry run has no trials to choose from."""
+    tried: dict[int, float] = {}
+    for exponent in exponents(tried):
+        cell = setting.cell(term, exponent, 0, trial=True)
+        record = train(cell, arguments)
+        if record is None:
+            return None
+        tried[exponent] = float(record.metrics[CHOSEN_BY])
+        print(f"  {cell.run}: {tried[exponent]:.1f}", flush=True)
+    return min(tried, key=tried.__getitem__)
+
+
+def exponents(tried: Mapping[int, float]) -> Iterator[int]:
+    """The five of the grid, and then beyond an end as long as the best of those tried is the end.
+
+    Example:
+        >>> tried = {}
+        >>> for exponent in exponents(tried):
+        ...     tried[exponent] = abs(exponent - 3)
+        >>> list(tried)
+        [-2, -1, 0, 1, 2, 3, 4]
+    """
+    yield from GRID
+    while True:
+        best = min(tried, key=tried.__getitem__)
+        if best == max(tried) < FURTHEST:
+            yield best + 1
+        elif best == min(tried) > -FURTHEST:
+            yield best - 1
+        else:
+            return
+
+
+def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
+    """The record of a cell, from a process that trains it where there is none."""
+    records = recorded(cell.experiment, arguments.records)
+    if not (reasons := cell.reasons(records)):
+        return records[cell.run]
+    if arguments.dry_run:
+        print(f"  {cell.run}: {'; '.join(reasons)}")
+        return None
+    folder = Path("_runs") / "contest" / f"{cell.run}-{cell.key}"
+    words = cell.command(str(folder), str(arguments.records) if arguments.records else "")
+    words += ["--no-progress", *(["--resume"] if (folder / "model.safetensors").exists() else [])]
+    done = subprocess.run(
+        [sys.executable, "-m", "eae_core", *words], env=os.environ, stdout=subprocess.DEVNULL
+    )
+    if done.returncode == 130 or done.returncode < 0:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise RuntimeError(f"{cell.run} failed; its words: {' '.join(words)}")
+    return recorded(cell.experiment, arguments.records)[cell.run]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
