@@ -5,7 +5,6 @@ The page is written when the book is staged, so its numbers are those of the com
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
@@ -13,7 +12,7 @@ from statistics import mean
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-from eae_book.plotting import image_rows, use_book_style
+from eae_book.plotting import image_rows, png_of, use_book_style
 from eae_book.records import caption, recorded
 from eae_book.render.runs_page import markdown_text
 from eae_book.sheets import read_recorded_rows
@@ -69,10 +68,9 @@ def _picture(found: dict[str, Record], features: str, root: Path) -> bytes:
     with mpl.rc_context():
         use_book_style()
         figure = image_rows(rows)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
+        picture = png_of(figure)
         plt.close(figure)
-    return buffer.getvalue()
+    return picture
 
 
 def _figure(name: str, title: str, found: dict[str, Record], features: str) -> str:
