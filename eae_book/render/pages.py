@@ -76,6 +76,10 @@ def _render(project: Project, notebooks: Mapping[str, str], runs_page: str) -> t
         html = output / "_build" / "html"
         check_pages(html, pages)
         darken(html)
+        for name, text in notebooks.items():  # a reader downloads the chapter with nothing folded
+            offered = html / "_sources" / "notebooks" / f"{name}.ipynb"
+            if offered.is_file():
+                offered.write_text(text, encoding="utf-8")
         check_paths(html, project.root)
         (html / STAMP).write_text(f"{stamp}\n", encoding="ascii")
         replace_folder(source, project.runs / "book")
