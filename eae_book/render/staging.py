@@ -154,7 +154,12 @@ def the_course(toc: Any) -> list[str]:
 
 def _fill_in_minutes(target: Path, toc: Any, minutes: Mapping[str, int]) -> None:
     """Heads for the course's pages that are no notebooks, and the times that the preface names."""
-    from eae_book.render.reading import reading_minutes, spell_minutes, with_head
+    from eae_book.render.reading import (
+        WORDS_A_MINUTE,
+        reading_minutes,
+        spell_minutes,
+        with_head,
+    )
 
     found = dict(minutes)
     for page in the_course(toc):
@@ -167,11 +172,12 @@ def _fill_in_minutes(target: Path, toc: Any, minutes: Mapping[str, int]) -> None
     course = sum(found.get(page, 0) for page in the_course(toc))
     times = {"course": course, "laboratory": sum(found.values()) - course}
     text = root.read_text(encoding="utf-8")
+    text = text.replace("{{ words a minute }}", str(WORDS_A_MINUTE))
     for name, time in times.items():
         text = text.replace(f"{{{{ minutes of the {name} }}}}", spell_minutes(time))
     for page, time in found.items():
         text = text.replace(f"{{{{ minutes of {page.rpartition('/')[2]} }}}}", str(time))
-    if left := re.search(r"\{\{ minutes of .*?\}\}", text):
+    if left := re.search(r"\{\{ .*? \}\}", text):
         raise UsageError(f"{toc['root']} asks for {left[0]}, but there is no such page")
     root.write_text(text, encoding="utf-8")
 
@@ -201,7 +207,9 @@ def stage(
         raise UsageError(f"cannot copy {project.show(Path(source))}: {reason}") from error
     for name, content in front_files(project.results).items():
         data = content if isinstance(content, bytes) else content.encode()
-        (target / "book" / name).write_bytes(data)
+        path = target / "book" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     (target / "notebooks").mkdir()
     minutes = {}
     for name, text in notebooks.items():
