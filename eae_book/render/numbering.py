@@ -33,7 +33,7 @@ def renumber(env: Any) -> None:
         for node in (env.titles[page], *env.tocs[page].findall(_has_number)):
             old = node.attributes.pop("secnumber", None)
             if number is not None and old is not None:
-                node["secnumber"] = number + tuple(old[1:])
+                node["secnumber"] = [*number, *old[1:]]
 
 
 def _has_number(node: Any) -> bool:
@@ -42,14 +42,14 @@ def _has_number(node: Any) -> bool:
 
 def setup(app: Any) -> dict[str, bool]:
     """Renumber whenever Sphinx has numbered, and before it numbers figures."""
-    from sphinx.environment.collectors.toctree import TocTreeCollector
+    from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
 
-    plain = TocTreeCollector.assign_section_numbers
+    plain = TocTreeCollectorWithStyles.assign_section_numbers
 
     def by_file(self: Any, env: Any) -> list[str]:
         changed: list[str] = plain(self, env)
         renumber(env)
         return changed
 
-    TocTreeCollector.assign_section_numbers = by_file  # type: ignore[method-assign]
+    TocTreeCollectorWithStyles.assign_section_numbers = by_file
     return {"parallel_read_safe": True, "parallel_write_safe": True}
