@@ -93,7 +93,7 @@ class Setting:
         else:
             weight = STEP**exponent / self.unit(term)
             words |= {**TERMS[term][0], "entropy-weight": float(f"{weight:.3g}")}
-        variant = f"d{self.d}-n{self.n}-{term}" + (f"-c{exponent:+d}" if trial else "")
+        variant = f"d{self.d}-n{self.n}-{term}" + (f"-c{exponent}" if trial else "")
         profile = "contest-trials" if trial else "contest"
         return Cell(profile, self.dataset, "eae", variant, seed, tuple(sorted(words.items())))
 
@@ -121,7 +121,7 @@ def work(arguments: argparse.Namespace) -> int:
         train(cell, arguments)
     for term in arguments.terms:
         best = choose(setting, term, arguments)
-        print(f"{term}: weight {'not chosen yet' if best is None else f'c{best:+d}'}", flush=True)
+        print(f"{term}: weight {'not chosen yet' if best is None else f'c{best}'}", flush=True)
         for seed in SEEDS if best is not None else ():
             train(setting.cell(term, best, seed, trial=False), arguments)
     return 0
