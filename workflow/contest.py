@@ -85,17 +85,21 @@ class Setting:
         return float(record.metrics[TERMS[term][1]]["deviation"])
 
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
-        """One training; exponent None has no term at all."""
+        """One training; exponent None has no term at all, and the term "ae" no batch norm either."""
         words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
         words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
-        if exponent is None:
+        if term == "ae":
+            words |= {"normalize-code": False}
+        elif exponent is None:
             words["entropy-weight"] = 0
         else:
             weight = STEP**exponent / self.unit(term)
             words |= {**TERMS[term][0], "entropy-weight": float(f"{weight:.3g}")}
-        variant = f"d{self.d}-n{self.n}-{term}" + (f"-c{exponent}" if trial else "")
+        parts = [f"d{self.d}-n{self.n}", *([term] if term != "ae" else [])]
+        variant = "-".join([*parts, *([f"c{exponent}"] if trial else [])])
         profile = "contest-trials" if trial else "contest"
-        return Cell(profile, self.dataset, "eae", variant, seed, tuple(sorted(words.items())))
+        model = "ae" if term == "ae" else "eae"
+        return Cell(profile, self.dataset, model, variant, seed, tuple(sorted(words.items())))
 
 
 def main(words: list[str] | None = None) -> int:
@@ -116,9 +120,9 @@ def work(arguments: argparse.Namespace) -> int:
     setting = Setting(
         arguments.dataset, arguments.latent_dim, arguments.batch_size, arguments.records
     )
-    cells = [setting.cell("none", None, seed, trial=False) for seed in SEEDS]
-    for cell in cells:
-        train(cell, arguments)
+    for name in ("none", "ae"):
+        for seed in SEEDS:
+            train(setting.cell(name, None, seed, trial=False), arguments)
     for term in arguments.terms:
         best = choose(setting, term, arguments)
         print(f"{term}: weight {'not chosen yet' if best is None else f'c{best}'}", flush=True)
