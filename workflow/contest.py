@@ -85,7 +85,7 @@ class Setting:
         return float(record.metrics[TERMS[term][1]]["deviation"])
 
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
-        """One training; exponent None has no term at all, and the term "ae" no batch norm either."""
+        """One training; exponent None has no term, and the term "ae" no batch norm either."""
         words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
         words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
         if term == "ae":
