@@ -9,7 +9,8 @@
     for (let up = e; up && up !== article; up = up.parentElement) if (scrolls(up)) return up;
     return null;
   };
-  const seen = [...article.querySelectorAll("*")].filter(e => e.checkVisibility());
+  const seen = [...article.querySelectorAll("*")].filter(e =>
+    e.checkVisibility() && !e.closest("mjx-assistive-mml")); // which is for screen readers alone
   const wide = seen.filter(e => scrolls(e) && e.scrollWidth > e.clientWidth + 1);
   // The shade that lies still below a ground that scrolls along, see book.css.
   const cue = e => getComputedStyle(e).backgroundAttachment.includes("local");
