@@ -18,11 +18,12 @@ from eae_book.sheets import read_recorded_rows
 from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
 from eae_core.records import Record
 
-FRONT = "models-long"
+FRONT = "models-contest"
+SIZE = "d16-n100"
 VARIANTS = {
     "ae": "Plain autoencoder",
-    "w0": "Batch norm alone",
-    "w1": "EAE: entropy too",
+    "none": "Batch norm alone",
+    "knn": "EAE: entropy too",
     "pin": "EAE, lengths held",
 }
 SETS = {
@@ -57,15 +58,15 @@ def front_files(root: Path) -> dict[str, str | bytes]:
 def _runs(dataset: str, root: Path) -> dict[str, Record]:
     """The recorded run of each variant on a data set, if its pictures lie beside it."""
     records = recorded(FRONT, root)
-    names = {variant: f"{dataset}-{_model(variant)}-seed0" for variant in VARIANTS}
+    names = {variant: f"{dataset}-{_run(variant)}-seed0" for variant in VARIANTS}
     found = {variant: records[name] for variant, name in names.items() if name in records}
     return {
         variant: record for variant, record in found.items() if read_recorded_rows(record, root)
     }
 
 
-def _model(variant: str) -> str:
-    return variant if variant == "ae" else f"eae-{variant}"
+def _run(variant: str) -> str:
+    return f"ae-{SIZE}" if variant == "ae" else f"eae-{SIZE}-{variant}"
 
 
 def _strip(record: Record, root: Path) -> bytes:

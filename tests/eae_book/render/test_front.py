@@ -12,7 +12,7 @@ from eae_book.render.front import FRONT, GAP, SETS, VARIANTS, front_files
 from eae_core.evaluation.sheets import sheet_names, write_sheet
 from eae_core.records import new_record, write_record
 
-RUNS = ("ae", "eae-w0", "eae-w1", "eae-pin")
+RUNS = ("ae-d16-n100", *(f"eae-d16-n100-{variant}" for variant in ("none", "knn", "pin")))
 
 
 def record(root, dataset, model, distance, *, sheet=True):
