@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core.models import AE, MODELS, EAEOptions, build_model
 from eae_core.models.export import ExportError, export_model
 

@@ -8,8 +8,8 @@ import torch
 from scipy import special
 from torch.nn.functional import normalize
 
+from eae_book.studies.sphere import sphere_knn_entropy, sphere_log_area
 from eae_core.entropy import DuplicatePointsError, knn_entropy, unit_ball_log_volume
-from eae_core.entropy.sphere import sphere_knn_entropy, sphere_log_area
 
 
 def on_sphere(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:
