@@ -143,6 +143,8 @@ class LoaderStream(Stream):
         done = max(0, last - len(order) // batch_size)
         for batch in islice(_passed(self.data, seed), done, last):
             x = as_batch(_first(batch))
+            if not x.isfinite().all():
+                raise ValueError("a batch of the DataLoader holds NaN or infinity: leave them out")
             if len(x) != batch_size:
                 raise ValueError(
                     f"the DataLoader made a batch of {len(x)} after batches of {batch_size}: give "
@@ -214,7 +216,10 @@ def as_source(
         return LoaderStream(data, name, split, known, shape, length, batch_size=size)
     looked_at = np.unique(np.linspace(0, count - 1, LOOKED_AT).astype(int)).tolist()
     items = _Items(data, 0)
-    fetched = torch.stack([items[index] for index in looked_at])
+    found_items = [items[index] for index in looked_at]
+    if len(shapes := {tuple(item.shape) for item in found_items}) > 1:
+        raise ValueError(f"the items of the set differ in shape, such as {sorted(shapes)[:2]}")
+    fetched = torch.stack(found_items)
     known = checksum or _checksum(fetched, count)
     shape = tuple(fetched.shape[1:])
     return DatasetStream(data, name, split, known, shape, count, workers=workers)
@@ -239,10 +244,18 @@ class _Items:
 
     def __getitem__(self, index: int) -> Tensor:
         with _seeded(self.seed, index):
-            item = _first(self.data[index])
+            try:
+                item = _first(self.data[index])
+            except IndexError as error:
+                raise ValueError(
+                    f"the set says that it has {len(self.data)} items, but gives no item {index}"
+                ) from error
         if not isinstance(item, Tensor):
             item = np.asarray(item)  # also of a picture of Pillow's
-        return as_batch(item[None])[0]
+        x = as_batch(item[None])[0]
+        if not x.isfinite().all():  # else the learning rate would be blamed
+            raise ValueError(f"item {index} of the set holds NaN or infinity: leave it out")
+        return x
 
 
 def _first(item: Any) -> Any:

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    Regularizer,
+    full_precision,
+    values_are_looked_at,
+    whole_batch,
+    widest,
+)
 
 Form = Literal["log_det", "vicreg"]
 
@@ -52,11 +58,13 @@ def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -
         raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
     z = whole_batch(z, group=group)
     n, d = z.shape
-    mean = z.mean(0)
-    centred = z - mean
+    wide = widest(z)
+    mean = wide.mean(0)
+    centred = wide - mean
     if form == "vicreg":
         covariance = centred.T @ centred / (n - 1)
-        return (covariance.square().sum() - covariance.diagonal().square().sum()) / d
+        off_diagonal = covariance.square().sum() - covariance.diagonal().square().sum()
+        return (off_diagonal / d).to(z.dtype)
     if n <= d:
         raise ValueError(
             f"the covariance of {n} rows in d = {d} dimensions has no inverse: use a batch of more "
@@ -64,14 +72,14 @@ def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -
         )
     covariance = centred.T @ centred / n
     factor, failed = torch.linalg.cholesky_ex(covariance)
-    if not torch.compiler.is_compiling() and z.device.type == "cpu" and failed:
+    if values_are_looked_at(z) and failed:
         raise ValueError(
             "the covariance has no inverse, as some coordinates depend on others: take them out, "
             'or use form="vicreg"'
         )
     log_det = 2 * factor.diagonal().log().sum()
     divergence: Tensor = mean.square().sum() + covariance.diagonal().sum() - d - log_det
-    return 0.5 * divergence
+    return (0.5 * divergence).to(z.dtype)
 
 
 class CovarianceLoss(Regularizer):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
+from eae_core.neighbors.search import lengths
 from eae_core.regularizers.common import Regularizer, chi_quantiles, full_precision, whole_batch
 
 
@@ -35,14 +35,15 @@ def radial_loss(z: Tensor, *, group: Group = None) -> Tensor:
         Norms against the chi distribution: Radial-VCReg (2026, arXiv 2602.14272).
 
     Example:
+        >>> import torch
         >>> z = torch.nn.functional.normalize(torch.randn(500, 64)) * 8
         >>> radial_loss(z)  # the variance of a chi with 64 degrees of freedom is 0.498
         tensor(0.49...)
     """
     z = whole_batch(z, group=group)
     n, d = z.shape
-    norms: Tensor = torch.linalg.vector_norm(z, dim=1).sort().values  # (n,)
-    return (norms - chi_quantiles(n, d, z)).square().mean()
+    norms = lengths(z).sort().values  # (n,), of any size
+    return (norms - chi_quantiles(n, d, norms)).square().mean().to(z.dtype)
 
 
 class RadialLoss(Regularizer):
