@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import unicodedata
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -67,3 +68,10 @@ def require(modules: Sequence[str], *, extra: str) -> None:
             f"this needs {', '.join(missing)}, which is not installed; "
             f'run  pip install -e ".[{extra}]"  in the checkout'
         )
+
+
+def check_integer(name: str, value: int, least: int = 1) -> int:
+    """The value as an int, NumPy's too; ValueError with its name if it is none of at least this."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or operator.index(value) < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return operator.index(value)

@@ -20,8 +20,9 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("checks", "plotting", "tables", "provenance", "published", "standins", "studies", "gans"),
-    ("revisions",),
+    ("checks", "plotting", "tables", "provenance", "published", "standins", "distributions"),
+    ("studies", "gans"),
+    ("revisions", "constraints"),
     ("records",),
     ("runner", "sheets"),
     ("render",),

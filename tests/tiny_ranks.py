@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core.data import load_images
 from eae_core.models import (
     EAEOptions,

@@ -19,12 +19,12 @@ import torch
 from recording import add_places, new_record, run_script, script_parser
 from tqdm import tqdm
 
+from eae_book import distributions as laws
+from eae_book.distributions import Distribution
 from eae_book.records import write_record
 from eae_book.studies.gaussian_corrected import kpn_entropy
 from eae_book.studies.weighted import weighted_knn_entropy
 from eae_core.entropy import knn_entropy
-from eae_core.entropy import references as laws
-from eae_core.entropy.references import Law
 from eae_core.hardware import peak_memory_bytes
 
 EXPERIMENT = "ground-truth"
@@ -77,7 +77,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def bent_gaussian(d: int) -> Law:
+def bent_gaussian(d: int) -> Distribution:
     """A Gaussian sheared along a parabola: z_2 grows with the square of z_1.
 
     The Jacobian of a shear is 1, and the deviations 3 and 3^(-1/(d-1)) multiply to 1: the entropy
@@ -98,10 +98,10 @@ def bent_gaussian(d: int) -> Law:
 
     mean, variance = torch.zeros(d, dtype=torch.float64), deviations**2
     mean[1], variance[1] = 4.5, variance[1] + 0.5 * 9**2  # of z_1^2 / 2: 9/2 and 81/2
-    return Law("bent Gaussian", d, laws.gaussian(d).entropy, mean, variance, draw)
+    return Distribution("bent Gaussian", d, laws.gaussian(d).entropy, mean, variance, draw)
 
 
-LAWS: dict[str, Callable[[int], Law]] = {
+LAWS: dict[str, Callable[[int], Distribution]] = {
     "Gaussian": laws.gaussian,
     "Gaussian, condition 100": lambda d: laws.gaussian(d, condition=100),
     "bent Gaussian": bent_gaussian,

@@ -8,8 +8,8 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.knn import unit_ball_log_volume
+from eae_core.errors import check_integer
 
 
 def knn_entropy_ceiling(n: int, d: int, k: int = 1) -> float:
@@ -41,8 +41,8 @@ def knn_entropy_ceiling(n: int, d: int, k: int = 1) -> float:
         >>> round(gaussian_entropy_bound(128), 2)  # what any law with these moments can have
         181.62
     """
-    whole("d", d)
-    if not 1 <= k < whole("n", n):
+    check_integer("d", d)
+    if not 1 <= k < check_integer("n", n):
         raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
     jensen = 0.5 * d * math.log(2 * n * d / (n - k))
     return jensen + unit_ball_log_volume(d) + float(digamma(n) - digamma(k))
@@ -75,7 +75,7 @@ def regular_simplex(n: int, d: int) -> Tensor:
         >>> z.square().mean(0).round(decimals=4)
         tensor([1., 1.], dtype=torch.float64)
     """
-    if not 2 <= whole("n", n) <= whole("d", d) + 1:
+    if not 2 <= check_integer("n", n) <= check_integer("d", d) + 1:
         raise ValueError(
             f"a regular simplex in d = {d} dimensions has 2 to {d + 1} corners, got n = {n}"
         )

@@ -33,7 +33,7 @@ from tqdm import trange
 
 from eae_book.studies.posterior_bounds import bound_values, check_scale, decoder_metric, misfit_of
 from eae_book.studies.posterior_encoder import EncoderOptions, PosteriorEncoder
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -102,8 +102,8 @@ def fit_encoder_bound(
     """
     options = options or EncoderOptions()
     check_scale(scale)
-    whole("latent_dim", latent_dim)
-    if whole("samples", samples) < 2:
+    check_integer("latent_dim", latent_dim)
+    if check_integer("samples", samples) < 2:
         raise ValueError("samples must be at least 2: one value has no spread")
     where = resolve_device(device)
     with torch.random.fork_rng([where] if where.type == "cuda" else []):

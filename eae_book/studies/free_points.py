@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import check_sample
+from eae_core.errors import check_integer
 
 Constraint = Callable[[Tensor], Tensor]
 
@@ -91,7 +91,7 @@ def maximize_entropy(
         >>> bool(knn_entropy(z) > knn_entropy(standardize(start)) + 1)
         True
     """
-    whole("steps", steps)
+    check_integer("steps", steps)
     if not 0 < learning_rate < math.inf:
         raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
     score = estimate or (lambda z: knn_entropy(z, k))

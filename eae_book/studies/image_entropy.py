@@ -22,8 +22,8 @@ from torch import Tensor
 
 from eae_book.studies.posterior_bounds import LOG_TWO_PI, check_scale
 from eae_core.entropy import knn_entropy
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.jacobian import jacobian_singular_values
+from eae_core.errors import check_integer
 from eae_core.evaluation.densities import Density
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.using import evaluation_mode
@@ -96,7 +96,7 @@ def entropy_of_samples(
             f"a law of {len(law.weights)} Gaussians is no affine image of N(0, I): take the "
             "density 'standard' or 'gaussian'"
         )
-    if whole("samples", samples) < 2:
+    if check_integer("samples", samples) < 2:
         raise ValueError("samples must be at least 2: one value has no spread")
     d = law.dimension
     u = torch.randn(samples, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -140,7 +140,7 @@ def entropy_of_reconstructions(
     Raises:
         ValueError: fewer codes than samples, or an impossible size.
     """
-    if not 2 <= whole("samples", samples) <= len(codes):
+    if not 2 <= check_integer("samples", samples) <= len(codes):
         raise ValueError(f"samples must be from 2 to the number of codes, {len(codes)}")
     with evaluation_mode(model) as device:
         z = codes[:samples].float().to(device)

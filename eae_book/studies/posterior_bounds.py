@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.func import jvp, vmap
 from tqdm import tqdm
 
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
@@ -122,8 +122,8 @@ def posterior_bounds(
         True
     """
     check_scale(scale)
-    whole("latent_dim", latent_dim)
-    if whole("samples", samples) < 2:
+    check_integer("latent_dim", latent_dim)
+    if check_integer("samples", samples) < 2:
         raise ValueError("samples must be at least 2: one value has no spread")
     cs = sorted({max(float(c), scale) for c in dampings})
     generator = torch.Generator().manual_seed(seed)

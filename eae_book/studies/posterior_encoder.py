@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 
 Mean = Literal["free", "decoder"]
 Covariance = Literal["diagonal", "full"]
@@ -53,7 +53,7 @@ class EncoderOptions:
                 known = ", ".join(get_args(kind))
                 raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
         for name in ("width", "steps", "batch_size", "metric_samples"):
-            whole(name, getattr(self, name))
+            check_integer(name, getattr(self, name))
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
 

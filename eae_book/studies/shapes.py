@@ -1,7 +1,7 @@
 """Samples that are no Gaussian but have its first two moments: what does an estimate prefer?
 
-Every law here has mean 0 and variance 1 in each coordinate, so that batch normalisation lets it
-pass. Those without a density have the entropy minus infinity.
+Every distribution here has mean 0 and variance 1 in each coordinate, so that batch normalisation
+lets it pass. Those without a density have the entropy minus infinity.
 """
 
 from __future__ import annotations
@@ -12,33 +12,42 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor
 
-from eae_core.entropy.distributions import Law, draw_normal, draw_uniform, whole
-from eae_core.entropy.references import gaussian, laplace, two_gaussians, uniform_cube
+from eae_book.distributions import (
+    draw_normal,
+    draw_uniform,
+    gaussian,
+    laplace,
+    standardized,
+    two_gaussians,
+    uniform_cube,
+)
+from eae_core.entropy.distributions import Distribution
+from eae_core.errors import check_integer
 
 SEPARATION = 6.0  # of the two modes, in units of their width
 
 
-def unit_shapes(dimension: int) -> dict[str, Law]:
-    """Laws with mean 0 and variance 1 in every coordinate, by name, the Gaussian first.
+def unit_shapes(dimension: int) -> dict[str, Distribution]:
+    """Distributions with mean 0 and variance 1 in every coordinate, by name, the Gaussian first.
 
     Example:
-        >>> {name: round(law.entropy, 2) for name, law in unit_shapes(2).items()}
+        >>> {name: round(it.entropy, 2) for name, it in unit_shapes(2).items()}
         {'Gaussian': 2.84, 'cube': 2.48, 'Laplace': 2.69, 'two modes': 2.38, 'sphere': -inf, \
 'corners': -9.59, 'half rank': -inf}
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
     return {
         "Gaussian": gaussian(d),
-        "cube": uniform_cube(d).standardized(),
-        "Laplace": laplace(d).standardized(),
-        "two modes": two_gaussians(d, SEPARATION).standardized(),
+        "cube": standardized(uniform_cube(d)),
+        "Laplace": standardized(laplace(d)),
+        "two modes": standardized(two_gaussians(d, SEPARATION)),
         "sphere": sphere(d),
         "corners": corners(d),
         "half rank": half_rank(d),
     }
 
 
-def sphere(dimension: int) -> Law:
+def sphere(dimension: int) -> Distribution:
     """Uniform on the sphere of radius sqrt(d).
 
     Example:
@@ -46,17 +55,17 @@ def sphere(dimension: int) -> Law:
         >>> z.square().sum(1).round(decimals=6).tolist()
         [3.0, 3.0, 3.0, 3.0, 3.0]
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
 
     def draw(n: int, generator: Generator) -> Tensor:
         z = draw_normal(n, d, generator)
         z *= math.sqrt(d) / z.norm(dim=1, keepdim=True)
         return z
 
-    return _unit_law("sphere", d, -math.inf, draw)
+    return _unit("sphere", d, -math.inf, draw)
 
 
-def corners(dimension: int, *, jitter: float = 1e-3) -> Law:
+def corners(dimension: int, *, jitter: float = 1e-3) -> Distribution:
     """The corners -1 and +1 of a cube, each blurred to a Gaussian of standard deviation jitter.
 
     H = d (log 2 + 1/2 log(2 pi e jitter^2)) nats, up to the overlap of two corners, which a jitter
@@ -69,7 +78,7 @@ def corners(dimension: int, *, jitter: float = 1e-3) -> Law:
         >>> round(corners(1, jitter=0.1).entropy, 4)
         -0.1905
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
     if not 0 < jitter <= 0.1:
         raise ValueError(f"jitter must lie in (0, 0.1], got {jitter}")
 
@@ -78,10 +87,10 @@ def corners(dimension: int, *, jitter: float = 1e-3) -> Law:
         return signs + jitter * draw_normal(n, d, generator)
 
     entropy = d * (math.log(2) + 0.5 * math.log(2 * math.pi * math.e * jitter**2))
-    return _unit_law("corners", d, entropy, draw)
+    return _unit("corners", d, entropy, draw)
 
 
-def half_rank(dimension: int) -> Law:
+def half_rank(dimension: int) -> Distribution:
     """A Gaussian in d/2 dimensions, rounded up, spread over d coordinates by fixed random weights.
 
     In d = 1 it is the Gaussian.
@@ -91,7 +100,7 @@ def half_rank(dimension: int) -> Law:
         >>> torch.linalg.matrix_rank(z).item()
         2
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
     rank = (d + 1) // 2
     weights = draw_normal(rank, d, Generator().manual_seed(0))
     weights = weights / weights.norm(dim=0)  # every coordinate has variance 1
@@ -100,9 +109,11 @@ def half_rank(dimension: int) -> Law:
         z: Tensor = draw_normal(n, rank, generator) @ weights.to(generator.device)
         return z
 
-    return _unit_law("half rank", d, -math.inf if d > 1 else gaussian(1).entropy, draw)
+    return _unit("half rank", d, -math.inf if d > 1 else gaussian(1).entropy, draw)
 
 
-def _unit_law(name: str, d: int, entropy: float, draw: Callable[[int, Generator], Tensor]) -> Law:
+def _unit(
+    name: str, d: int, entropy: float, draw: Callable[[int, Generator], Tensor]
+) -> Distribution:
     zero, one = (torch.full((d,), value, dtype=torch.float64) for value in (0.0, 1.0))
-    return Law(name, d, entropy, zero, one, draw)
+    return Distribution(name, d, entropy, zero, one, draw)

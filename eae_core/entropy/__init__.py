@@ -1,7 +1,4 @@
-"""Entropy: estimators, and laws of known entropy to hold them against."""
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+"""Entropy: estimators of a sample, of two, and of a decoder."""
 
 from eae_core.entropy.divergence import knn_cross_entropy, knn_kl_divergence
 from eae_core.entropy.knn import (
@@ -12,23 +9,12 @@ from eae_core.entropy.knn import (
 )
 from eae_core.entropy.streaming import KnnEntropy
 
-if TYPE_CHECKING:
-    from eae_core.entropy.gap import GaussianGap, gaussian_gap
-
 __all__ = [
     "DuplicatePointsError",
-    "GaussianGap",
     "KnnEntropy",
     "gaussian_entropy_bound",
-    "gaussian_gap",
     "knn_cross_entropy",
     "knn_entropy",
     "knn_kl_divergence",
     "unit_ball_log_volume",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in ("GaussianGap", "gaussian_gap"):  # whose home needs SciPy
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.gap"), name)

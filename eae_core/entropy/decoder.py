@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.jacobian import (
     Decode,
     VolumeBlock,
@@ -28,6 +27,7 @@ from eae_core.entropy.jacobian import (
     without_rounding,
 )
 from eae_core.entropy.quadrature import quadrature_blocks
+from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -131,8 +131,11 @@ def decoder_entropy(
         True
     """
     scale = _checked_scale(scale, method)
-    latent_dim, samples = whole("latent_dim", latent_dim), whole("samples", samples, 2)
-    probes, steps = whole("probes", probes), whole("steps", steps)
+    latent_dim, samples = (
+        check_integer("latent_dim", latent_dim),
+        check_integer("samples", samples, 2),
+    )
+    probes, steps = check_integer("probes", probes), check_integer("steps", steps)
     place = resolve_device(device)
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []

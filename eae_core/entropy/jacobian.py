@@ -26,7 +26,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from eae_core.neighbors.memory import memory_to_use
+from eae_core.neighbors.engines import memory_to_use
 
 Decode = Callable[[Tensor], Tensor]
 

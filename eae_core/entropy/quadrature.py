@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.func import jvp, vjp
 
 from eae_core.entropy.jacobian import Decode, VolumeBlock, checked_output, derivable, try_decoder
-from eae_core.neighbors.memory import memory_to_use
+from eae_core.neighbors.engines import memory_to_use
 
 
 def quadrature_blocks(

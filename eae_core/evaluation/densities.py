@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
-from eae_core.errors import nearest
+from eae_core.errors import check_integer, nearest
 from eae_core.evaluation.nulls import check_codes
 from eae_core.seeds import check_seed
 
@@ -63,7 +62,7 @@ class Density:
         """
         generator = torch.Generator().manual_seed(seed)
         component = torch.multinomial(
-            self.weights, whole("n", n), replacement=True, generator=generator
+            self.weights, check_integer("n", n), replacement=True, generator=generator
         )
         noise = torch.randn(n, self.dimension, generator=generator, dtype=torch.float64)
         codes = torch.empty_like(noise)
@@ -206,7 +205,7 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
         covariance_type="full",
         tol=1e-3,
         reg_covar=reg_covar,
-        max_iter=whole("max_iter", max_iter),
+        max_iter=check_integer("max_iter", max_iter),
         random_state=check_seed(seed),
     )
     with warnings.catch_warnings():

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 from eae_core.evaluation.fid import as_features
 from eae_core.torchvision_compat import import_torchvision
 
@@ -63,8 +63,8 @@ def kernel_distance(
     found = library.metric_kid.kid_features_to_metric(
         generated,
         real,
-        kid_subsets=whole("subsets", subsets),
-        kid_subset_size=min(whole("subset_size", subset_size), len(generated), len(real)),
+        kid_subsets=check_integer("subsets", subsets),
+        kid_subset_size=min(check_integer("subset_size", subset_size), len(generated), len(real)),
         rng_seed=seed,
         verbose=False,
     )
@@ -103,13 +103,13 @@ def precision_recall(
         >>> precision_recall(x, x + 100)
         PrecisionRecall(precision=0.0, recall=0.0)
     """
-    generated, real = _checked(generated, real, whole("k", k) + 1)
+    generated, real = _checked(generated, real, check_integer("k", k) + 1)
     library = _torch_fidelity()
     found = library.metric_prc.prc_features_to_metric(
         generated,
         real,
         prc_neighborhood=k,
-        prc_batch_size=whole("block_size", block_size),
+        prc_batch_size=check_integer("block_size", block_size),
         save_cpu_ram=True,
         verbose=False,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special, stats
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 from eae_core.evaluation.nulls import TAIL, Band, check_codes, check_size
 
 
@@ -107,7 +107,7 @@ def normal_quantiles(z: Tensor, *, points: int = 200) -> Quantiles:
         (array([-0.967,  0.   ,  0.967]), array([1., 2., 3.]))
     """
     z = check_codes(z)
-    if whole("points", points) < 2:
+    if check_integer("points", points) < 2:
         raise ValueError("a quantile plot needs at least 2 points")
     n = len(z)
     ends = special.ndtri(0.5 / n)

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import check_sample
+from eae_core.errors import check_integer
 
 TAIL = 0.025  # share of true Gaussian samples on each side of a band
 _DRAWS, _SEED = 400, 0
@@ -45,9 +45,9 @@ def check_codes(z: Tensor) -> Tensor:
 
 def check_size(n: int, d: int) -> None:
     """Raise ValueError unless there can be samples of n >= 2 points in d >= 1 dimensions."""
-    if whole("n", n) < 2:
+    if check_integer("n", n) < 2:
         raise ValueError("n = 1 code is no sample to test; n must be at least 2")
-    whole("d", d)
+    check_integer("d", d)
 
 
 def simulated_deviations(

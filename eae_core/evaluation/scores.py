@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_core.constraints.normalization import standard_gaussian
+from eae_core.constraints import standard_gaussian
 from eae_core.data import Images
-from eae_core.entropy.distributions import whole
 from eae_core.entropy.samples import DuplicatePointsError
+from eae_core.errors import check_integer
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
 from eae_core.evaluation.extractors import FeatureExtractor
 from eae_core.evaluation.gaussianity import gaussianity_report
@@ -183,7 +183,7 @@ def convergence_scores(
 
 
 def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
-    if min(whole("samples", samples), len(train), len(test)) < _FEWEST:
+    if min(check_integer("samples", samples), len(train), len(test)) < _FEWEST:
         raise ValueError(
             f"scores need at least {_FEWEST} samples, training images and test images, got "
             f"{samples}, {len(train)} and {len(test)}"

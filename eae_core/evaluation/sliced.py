@@ -10,7 +10,7 @@ import torch
 from scipy import special, stats
 from torch import Tensor
 
-from eae_core.entropy.distributions import whole
+from eae_core.errors import check_integer
 from eae_core.evaluation.nulls import Band, check_codes, check_size, simulated_deviations
 
 PROJECTIONS = 100
@@ -52,7 +52,7 @@ def sliced_wasserstein(z: Tensor, *, projections: int = PROJECTIONS, seed: int =
         (True, True)
     """
     z = check_codes(z)
-    whole("projections", projections)
+    check_integer("projections", projections)
     n, d = z.shape
     theta = _directions(d, projections, seed)  # (P, d)
     means = torch.from_numpy(_cell_means(n))
@@ -81,7 +81,7 @@ def sliced_wasserstein_band(
         True
     """
     check_size(n, d)
-    whole("projections", projections)
+    check_integer("projections", projections)
     deviations = _deviations(min(n, _NULL_POINTS), d, projections, seed)
     low, high = np.sqrt(np.maximum(0.0, mean_squared_distance(n) + deviations / n))
     return Band(float(low), float(high))
@@ -101,7 +101,7 @@ def mean_squared_distance(n: int) -> float:
         >>> round(mean_squared_distance(2), 6)  # 2 - 2 sqrt(2) / pi
         1.099684
     """
-    if whole("n", n) < 2:
+    if check_integer("n", n) < 2:
         raise ValueError("n must be at least 2")
     means = n * _cell_means(n)
     step, total = 0.025, 0.0

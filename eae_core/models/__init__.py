@@ -1,10 +1,5 @@
 """Models: networks, the constraint, one objective a class; :func:`build_model` joins them."""
 
-from eae_core.constraints.averages import CodeL1Norm, CodeUnitMean
-from eae_core.constraints.base import CodeConstraint
-from eae_core.constraints.build import build_constraint
-from eae_core.constraints.normalization import CodeBatchNorm
-from eae_core.constraints.supports import CodeBox, CodeSphere
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
 from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
 from eae_core.models.conversion import (
@@ -56,12 +51,6 @@ __all__ = [
     "AEOptions",
     "Autoencoder",
     "CVVAEOptions",
-    "CodeBatchNorm",
-    "CodeBox",
-    "CodeConstraint",
-    "CodeL1Norm",
-    "CodeSphere",
-    "CodeUnitMean",
     "EAEOptions",
     "ModelOptions",
     "PublishedWeight",
@@ -73,7 +62,6 @@ __all__ = [
     "TwoStageVAEOptions",
     "VAEOptions",
     "WAEOptions",
-    "build_constraint",
     "build_dense_model",
     "build_model",
     "build_networks",

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.constraints.normalization import CodeBatchNorm, standard_gaussian
+from eae_core.constraints import CodeBatchNorm, standard_gaussian
 from eae_core.distributed import Group
-from eae_core.entropy.distributions import Law
+from eae_core.entropy.distributions import Distribution
 from eae_core.models import using
 
 
@@ -67,17 +67,17 @@ class Autoencoder(nn.Module, ABC):
         return tuple(self.config["image_shape"])
 
     @property
-    def code_law(self) -> Law:
+    def code_distribution(self) -> Distribution:
         """What codes of new images are drawn from: N(0, I), unless the model has another law."""
         return standard_gaussian(self.latent_dim)
 
     def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
-        """Codes (n, d) of new images, from :attr:`code_law` unless the model learned a sampler.
+        """Codes (n, d) of new images, from :attr:`code_distribution` or a sampler it learned.
 
         Raises:
             ValueError: n < 1.
         """
-        return self.code_law.sample(n, generator=generator)
+        return self.code_distribution.sample(n, generator=generator)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called by the training loop before each epoch (from 0) of a run of so many epochs.
@@ -109,7 +109,7 @@ class Autoencoder(nn.Module, ABC):
         Args:
             n: how many.
             seed: the same on every device.
-            density: see :func:`eae_core.evaluation.fit_density`; by default :attr:`code_law`.
+            density: of :func:`eae_core.evaluation.fit_density`; else :attr:`code_distribution`.
 
         Example:
             >>> from eae_core.models import build_model

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eae_core.constraints.base import CodeConstraint
-from eae_core.constraints.build import build_constraint, check_constraint
+from eae_core.constraints import CodeConstraint, build_constraint, check_constraint
 from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, knn_entropy
-from eae_core.entropy.distributions import Law
+from eae_core.entropy.distributions import Distribution
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 from eae_core.models.penalties import decoder_l2
 from eae_core.models.spectral import spectrally_normalize
@@ -30,10 +29,10 @@ class EAEOptions(ModelOptions):
     Attributes:
         entropy_weight: lambda, in units of squared error per nat.
         k: which neighbour the estimator uses.
-        constraint: what is held fixed about the code: batch_norm, l1_norm, unit_mean, box or
-            sphere, see :func:`~eae_core.models.build_constraint`.
+        constraint: what is held fixed about the code: batch_norm, or another name of
+            :data:`~eae_core.constraints.CONSTRAINTS`.
         coordinates: in which the entropy is estimated: code or gaussian, see
-            :meth:`~eae_core.models.CodeConstraint.entropy`.
+            :meth:`~eae_core.constraints.CodeConstraint.entropy`.
         entropy_map: of what the entropy is: of the code itself (identity), or of a linear map of it
             to fewer dimensions, drawn once (fixed) or for every batch (redrawn).
         entropy_dim: dimensions of that linear map.
@@ -101,7 +100,7 @@ class EAE(Autoencoder):
 
     with the Kozachenko-Leonenko estimate over the batch. With ``entropy_weight=0`` it is an
     autoencoder with a batch-normalised code, and the entropy is reported all the same. Another
-    constraint in place of BN leads to another law of the code, :attr:`code_law`.
+    constraint in place of BN leads to another law of the code, :attr:`code_distribution`.
 
     The weight counts one nat, of the whole code, against one unit of summed squared error; the
     estimator is in float64, whatever the precision of training. The paper prints weights (0.05 and
@@ -173,8 +172,8 @@ class EAE(Autoencoder):
         return build_regularizer(name, **chosen)
 
     @property
-    def code_law(self) -> Law:
-        return self.code_norm.law
+    def code_distribution(self) -> Distribution:
+        return self.code_norm.distribution
 
     def encode(self, x: Tensor) -> Tensor:
         z: Tensor = self.code_norm(self.encoder(x))

@@ -155,8 +155,8 @@ class TwoStageVAE(Autoencoder):
         return self.posterior(x)[0]
 
     def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
-        u = self.code_law.sample(n, generator=generator)
-        noise = self.code_law.sample(n, generator=generator)
+        u = self.code_distribution.sample(n, generator=generator)
+        noise = self.code_distribution.sample(n, generator=generator)
         gamma = self.second.log_gamma.detach().exp()
         with torch.no_grad():
             z: Tensor = self.second.decoder(u.to(gamma)) + gamma * noise.to(gamma)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from eae_core.constraints.normalization import standard_gaussian
+from eae_core.constraints import standard_gaussian
 from eae_core.entropy import decoder
 
 if TYPE_CHECKING:  # whose methods call these functions

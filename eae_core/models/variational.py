@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from eae_core.constraints.base import being_traced
+from eae_core.constraints import being_traced
 from eae_core.distributed import Group, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
 

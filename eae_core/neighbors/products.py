@@ -16,8 +16,7 @@ import math
 import torch
 from torch import Tensor
 
-from eae_core.neighbors.engines import search_dense, smallest
-from eae_core.neighbors.memory import rows_within
+from eae_core.neighbors.engines import rows_within, search_dense, smallest
 
 DENSE_WORK = 2**19  # n m d up to which subtraction is as quick
 FEW_POINTS = 1500  # rows this short are ranked as a whole: groups of one

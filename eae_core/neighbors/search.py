@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.neighbors.engines import search_dense, search_kdtree, tree_bytes
-from eae_core.neighbors.memory import memory_to_use
-from eae_core.neighbors.products import search_blocked
+from eae_core.neighbors.engines import memory_to_use, search_dense, search_kdtree, tree_bytes
+from eae_core.neighbors.products import DENSE_WORK, search_blocked
 
 Engine = Literal["auto", "dense", "blocked", "kdtree"]
 ENGINES: tuple[str, ...] = get_args(Engine)
@@ -127,8 +126,8 @@ def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Engine:
     """The quickest engine for n queries among m points, by what ``benchmarks/engines.py`` measured.
 
     A tree wins where there are many points for the dimension, and queries enough to pay for
-    building it; products win elsewhere (and take few points by subtraction themselves). On a GPU
-    there is no tree, and subtraction wins among few points and in few dimensions.
+    building it, subtraction among few points; products win elsewhere. On a GPU there is no tree,
+    and subtraction wins among few points and in few dimensions.
 
     Example:
         >>> choose_engine("cpu", 20_000, 20_000, 8, 5), choose_engine("cuda", 10**6, 10**6, 16, 1)
@@ -136,8 +135,10 @@ def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Engine:
     """
     if device != "cpu":
         return "dense" if n * m <= 2**22 or d <= 2 else "blocked"
-    few = 10 * 2.35**d if k == 1 else 3.4**d  # points of which a tree opens most leaves
-    return "kdtree" if m > few and n > 30 * math.log2(m) else "blocked"
+    few = (10 * 2.35 ** min(d, 64)) if k == 1 else 3.4 ** min(d, 64)  # a tree opens most leaves
+    if m > few and n > 30 * math.log2(m):
+        return "kdtree"
+    return "dense" if n * m * d <= DENSE_WORK else "blocked"
 
 
 def lengths(differences: Tensor) -> Tensor:

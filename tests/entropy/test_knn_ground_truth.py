@@ -12,10 +12,8 @@ from scipy import stats
 from scipy.spatial import cKDTree
 from scipy.special import digamma, polygamma
 
-from eae_core.entropy import gaussian_entropy_bound, knn_entropy, unit_ball_log_volume
-from eae_core.entropy.expectation import expected_gaussian_estimate
-from eae_core.entropy.references import (
-    Law,
+from eae_book.distributions import (
+    Distribution,
     exponential,
     gaussian,
     laplace,
@@ -25,9 +23,11 @@ from eae_core.entropy.references import (
     uniform_ball,
     uniform_cube,
 )
+from eae_core.entropy import gaussian_entropy_bound, knn_entropy, unit_ball_log_volume
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 
-def errors(law: Law, n: int, k: int = 1, *, draws: int) -> np.ndarray:
+def errors(law: Distribution, n: int, k: int = 1, *, draws: int) -> np.ndarray:
     """Estimate minus truth for independent samples, in nats."""
     generator = torch.Generator().manual_seed(n + 1000 * law.dimension)
     return np.array(
@@ -99,7 +99,7 @@ def test_cube_bias_is_positive_and_at_most_that_of_its_faces(d: int, n: int) -> 
 
 
 # Per law: an upper limit of the variance of log p per coordinate, in nats^2.
-LOW_DIMENSIONAL: dict[str, tuple[Callable[[int], Law], float]] = {
+LOW_DIMENSIONAL: dict[str, tuple[Callable[[int], Distribution], float]] = {
     "gaussian": (gaussian, 0.5),
     "ball": (uniform_ball, 0.0),
     "laplace": (laplace, 1.0),
@@ -151,7 +151,7 @@ SCIPY_LAWS = [gaussian, uniform_cube, laplace, exponential]
 @pytest.mark.parametrize("build", SCIPY_LAWS)
 @pytest.mark.parametrize("n", [1000, 4000])
 def test_agrees_with_scipy_in_one_dimension(
-    method: str, build: Callable[[int], Law], n: int
+    method: str, build: Callable[[int], Distribution], n: int
 ) -> None:
     # Both see the same points, so the spread of log p cancels; what is left of ours is the spread
     # of log P, at most 2 psi'(1) / n. SciPy's spacings reach over m = sqrt(n) points to either

@@ -15,8 +15,15 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma, polygamma
 from sklearn.neighbors import NearestNeighbors
 
+from eae_book.distributions import (
+    Distribution,
+    exponential,
+    gaussian,
+    laplace,
+    student_t,
+    uniform_cube,
+)
 from eae_core.entropy import knn_cross_entropy, knn_entropy, knn_kl_divergence, unit_ball_log_volume
-from eae_core.entropy.references import Law, exponential, gaussian, laplace, student_t, uniform_cube
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +34,7 @@ def _quiet():
         yield
 
 
-def draw(law: Law, n: int, seed: int = 0) -> torch.Tensor:
+def draw(law: Distribution, n: int, seed: int = 0) -> torch.Tensor:
     return law.sample(n, generator=torch.Generator().manual_seed(seed))
 
 

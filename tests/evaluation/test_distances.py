@@ -115,6 +115,19 @@ def test_directions_have_nothing_to_do_with_a_sample_of_the_same_seed():
     assert low < sliced_wasserstein(z, seed=3) < high
 
 
+@pytest.mark.parametrize(
+    ("distance", "band"),
+    [(energy_distance, energy_band), (sliced_wasserstein, sliced_wasserstein_band)],
+)
+def test_of_few_points_a_twentieth_lies_outside_the_band(distance, band):
+    """Where a mean that is off by one point is off by much."""
+    low, high = band(3, 4)
+    generator = torch.Generator().manual_seed(7)
+    values = [distance(torch.randn(3, 4, generator=generator)) for _ in range(1000)]
+    assert 0.01 < np.mean(np.array(values) < low) < 0.05
+    assert 0.01 < np.mean(np.array(values) > high) < 0.05
+
+
 def test_too_even_a_sample_falls_below_the_band():
     u = (torch.arange(100, dtype=torch.float64) + 0.5) / 100
     even = torch.special.ndtri(u)[:, None]

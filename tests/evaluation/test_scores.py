@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core import build_model
 from eae_core.data import load_images
 from eae_core.evaluation import (

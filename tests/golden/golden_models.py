@@ -9,6 +9,7 @@ import torch
 from golden import Numbers, golden, looked_at
 from torch import Tensor, nn
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_book.gans import GENERATORS, AdversarialOptions, build_generator, fit_adversarial
 from eae_book.gans.gan import AdversarialModel
 from eae_book.gans.lee import lee_critic, lee_encoder, lee_generator

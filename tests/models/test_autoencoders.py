@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core.models import AE, AEOptions, EAEOptions, build_model
 
 
@@ -54,7 +55,7 @@ def test_the_range_is_looked_at_once_where_a_look_costs_time(linear_encoder, gre
 def test_codes_are_drawn_from_the_law_of_the_model():
     seeded = torch.Generator().manual_seed
     plain = build_model("ae", (1, 32, 32), 3, width=1)
-    law = plain.code_law.sample(7, generator=seeded(1))
+    law = plain.code_distribution.sample(7, generator=seeded(1))
     assert torch.equal(plain.draw_codes(7, generator=seeded(1)), law)
     boxed = build_model("eae", (1, 32, 32), 3, width=1, options=EAEOptions(constraint="box"))
     assert boxed.draw_codes(500, generator=seeded(1)).abs().max() <= 1

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core.data import load_images
 from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.files import LockedError, locked

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from eae_core.constraints import build_constraint
+from eae_book.constraints import build_constraint
 from eae_core.data import load_images
 from eae_core.models import build_model
 from eae_core.training import TrainOptions, fit

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import digamma
 
+from eae_book.distributions import gaussian, laplace, student_t, uniform_cube
 from eae_book.studies import gaussian_corrected
 from eae_book.studies.gaussian_corrected import kpn_entropy
 from eae_core.entropy import DuplicatePointsError, knn_entropy
-from eae_core.entropy.references import gaussian, laplace, student_t, uniform_cube
 
 # Five standard errors of a mean over >= 20 draws.
 SIGMAS = 5

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eae_book.distributions import gaussian, laplace
 from eae_book.studies.weighted import neighbor_weights, weighted_knn_entropy
 from eae_core.entropy import DuplicatePointsError, gaussian_entropy_bound, knn_entropy
 from eae_core.entropy.expectation import expected_gaussian_estimate
-from eae_core.entropy.references import gaussian, laplace
 
 # Five standard errors of a mean over >= 40 draws: a correct build fails once in a million seeds.
 SIGMAS = 5

@@ -8,21 +8,13 @@ import torch
 from scipy import stats
 from torch.nn.functional import normalize, softplus
 
+from eae_book.constraints import CodeBox, CodeL1Norm, CodeSphere, CodeUnitMean, build_constraint
+from eae_book.studies.sphere import sphere_knn_entropy
 from eae_core import CodeBatchNorm, build_model, knn_entropy
-from eae_core.constraints.build import CONSTRAINTS
+from eae_core.constraints import CONSTRAINTS, CodeConstraint
 from eae_core.entropy import gaussian_entropy_bound
 from eae_core.entropy.expectation import expected_gaussian_estimate
-from eae_core.entropy.sphere import sphere_knn_entropy
-from eae_core.models import (
-    CodeBox,
-    CodeConstraint,
-    CodeL1Norm,
-    CodeSphere,
-    CodeUnitMean,
-    EAEOptions,
-    build_constraint,
-    rebuild_model,
-)
+from eae_core.models import EAEOptions, rebuild_model
 
 NAMES = ("batch_norm", "l1_norm", "unit_mean", "box", "sphere")
 AVERAGING = ("batch_norm", "l1_norm", "unit_mean")
@@ -103,7 +95,9 @@ def test_batches_of_laplace_codes_need_no_correction():
     # Over batches of 20, E|u - mean| misses E|u| = 1 by less than a percent; without the term of
     # the centre's noise it would miss it by 1/20.
     generator = torch.Generator().manual_seed(0)
-    u = CodeL1Norm(20_000).law.sample(20, generator=generator)  # 20,000 batches side by side
+    u = CodeL1Norm(20_000).distribution.sample(
+        20, generator=generator
+    )  # 20,000 batches side by side
     layer = CodeL1Norm(20_000, momentum=1.0).double()
     layer(u)
     assert layer.running_scale.mean().item() == pytest.approx(1, abs=0.01)
@@ -257,7 +251,9 @@ def test_refuses(call, error, message):
 
 
 def sample(name: str, d: int, n: int = 20_000) -> torch.Tensor:
-    return build_constraint(name, d).law.sample(n, generator=torch.Generator().manual_seed(3))
+    return build_constraint(name, d).distribution.sample(
+        n, generator=torch.Generator().manual_seed(3)
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -283,7 +279,7 @@ def test_law_meets_its_own_constraint(name):
 @pytest.mark.parametrize("d", [2, 5])
 def test_sampler_moments_and_marginals(name, d):
     layer, z = build_constraint(name, d), sample(name, d)
-    law, marginal = layer.law, layer.marginal
+    law, marginal = layer.distribution, layer.marginal
     assert z.shape == (20_000, d)
     assert law.dimension == d
     torch.testing.assert_close(z.mean(0), law.mean, atol=0.05, rtol=0)
@@ -300,7 +296,9 @@ def test_sampler_moments_and_marginals(name, d):
 @pytest.mark.parametrize("d", [1, 3])
 def test_entropy_of_the_law_is_that_of_its_marginals(name, d):
     layer = build_constraint(name, d)
-    assert layer.law.entropy == pytest.approx(d * float(layer.marginal.entropy()), abs=1e-9)
+    assert layer.distribution.entropy == pytest.approx(
+        d * float(layer.marginal.entropy()), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -309,7 +307,7 @@ def test_the_layer_estimates_the_entropy_of_its_law(name):
     layer = build_constraint(name, 2)
     parts = sample(name, 2, 40_000).split(2000)
     mean = sum(layer.entropy(part).item() for part in parts) / len(parts)
-    assert mean == pytest.approx(layer.law.entropy, abs=0.1)
+    assert mean == pytest.approx(layer.distribution.entropy, abs=0.1)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "sphere"])
@@ -333,7 +331,7 @@ def test_in_gaussian_coordinates_the_bias_is_that_of_the_gaussian(name):
     parts = sample(name, 16, 4000).split(100)
     found = [layer.entropy(z, coordinates="gaussian").item() for z in parts]
     bias = expected_gaussian_estimate(16, 100) - gaussian_entropy_bound(16)
-    error = sum(found) / len(found) - layer.law.entropy - bias
+    error = sum(found) / len(found) - layer.distribution.entropy - bias
     assert abs(error) < 4 * torch.tensor(found).std().item() / math.sqrt(len(found))
 
 
@@ -380,7 +378,7 @@ def alternatives(name: str) -> list[torch.Tensor]:
 @pytest.mark.parametrize("name", ["l1_norm", "unit_mean", "box"])
 def test_no_other_code_has_a_larger_entropy(name):
     layer = build_constraint(name, 2)
-    best = layer.law.entropy
+    best = layer.distribution.entropy
     for z in alternatives(name):
         assert layer.entropy(z).item() < best + 0.05
 
@@ -404,7 +402,7 @@ def test_eae_takes_a_constraint_by_name(name):
     assert terms["entropy"].item() == pytest.approx(model.code_norm.entropy(z).item(), abs=1e-3)
     terms["loss"].backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-    assert model.code_law.name == build_constraint(name, 4).law.name
+    assert model.code_distribution.name == build_constraint(name, 4).distribution.name
     assert rebuild_model(model.config).options == options
 
 

@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 
-from eae_core.entropy import gaussian_entropy_bound, gaussian_gap, knn_entropy
+from eae_book.distributions import standardized, uniform_cube
+from eae_book.studies.gaussian_gap import gaussian_gap
+from eae_core.entropy import gaussian_entropy_bound, knn_entropy
 from eae_core.entropy.expectation import expected_gaussian_estimate
-from eae_core.entropy.references import uniform_cube
 
 
 def normal(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -36,7 +37,7 @@ def test_a_scale_adds_to_the_gap():
 
 
 def test_a_cube_in_few_dimensions_lacks_the_entropy_it_should():
-    law = uniform_cube(2).standardized()
+    law = standardized(uniform_cube(2))
     z = law.sample(4000, generator=torch.Generator().manual_seed(0))
     # Standard deviation sqrt((0 + 2 psi'(1)) / n) = 0.03; the edges add up to 0.02 to the estimate.
     expected = gaussian_entropy_bound(2) - law.entropy

@@ -1,6 +1,6 @@
-"""Laws of known entropy, with seeded samplers in float64, to hold an estimator against.
+"""Distributions of known entropy, with seeded samplers in float64, to hold an estimator against.
 
-A law without a density has no finite entropy and is not here: the uniform law on a sphere, or a
+One without a density has no finite entropy and is not here: the uniform one on a sphere, or a
 Gaussian of deficient rank.
 """
 
@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from eae_core.entropy.distributions import (
-    Law,
-    draw_exponential,
-    draw_normal,
-    draw_student_t,
-    draw_uniform,
-    whole,
-)
-from eae_core.entropy.knn import gaussian_entropy_bound, unit_ball_log_volume
+from eae_core.entropy import gaussian_entropy_bound, unit_ball_log_volume
+from eae_core.entropy.distributions import Distribution
+from eae_core.errors import check_integer
 
 __all__ = [
-    "Law",
+    "Distribution",
     "exponential",
     "gaussian",
     "laplace",
     "spherical_t",
+    "standardized",
     "student_t",
     "two_gaussians",
     "uniform_ball",
@@ -36,7 +32,7 @@ __all__ = [
 ]
 
 
-def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
+def gaussian(dimension: int, *, condition: float = 1.0) -> Distribution:
     """Gaussian with mean 0, a covariance of the given condition number, and determinant 1.
 
     H = d/2 log(2 pi e) nats whatever the condition number: the eigenvalues are spaced evenly in
@@ -50,7 +46,7 @@ def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
         >>> gaussian(2, condition=100).entropy == gaussian(2).entropy
         True
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
     if not 1.0 <= condition < math.inf:
         raise ValueError(f"condition must be a finite number of at least 1, got {condition}")
     if d == 1 and condition > 1.0:
@@ -63,7 +59,7 @@ def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
     def draw(n: int, generator: Generator) -> Tensor:
         return draw_normal(n, d, generator) @ factor.T.to(generator.device)
 
-    return Law(
+    return Distribution(
         name="Gaussian" if condition == 1.0 else f"Gaussian, condition {condition:g}",
         dimension=d,
         entropy=gaussian_entropy_bound(d),
@@ -73,19 +69,19 @@ def gaussian(dimension: int, *, condition: float = 1.0) -> Law:
     )
 
 
-def uniform_cube(dimension: int) -> Law:
-    """Uniform law on the unit cube [0, 1]^d: H = 0 nats.
+def uniform_cube(dimension: int) -> Distribution:
+    """Uniform distribution on the unit cube [0, 1]^d: H = 0 nats.
 
     Example:
         >>> uniform_cube(7).entropy
         0.0
     """
-    d = whole("dimension", dimension)
-    return _law("uniform cube", d, 0.0, (0.5, 1 / 12), lambda n, g: draw_uniform(n, d, g))
+    d = check_integer("dimension", dimension)
+    return _alike("uniform cube", d, 0.0, (0.5, 1 / 12), lambda n, g: draw_uniform(n, d, g))
 
 
-def uniform_ball(dimension: int) -> Law:
-    """Uniform law on the unit ball of R^d: H = log V_d nats, variance 1 / (d + 2).
+def uniform_ball(dimension: int) -> Distribution:
+    """Uniform distribution on the unit ball of R^d: H = log V_d nats, variance 1 / (d + 2).
 
     Drawn as a direction (a normalised Gaussian) times U^(1/d).
 
@@ -93,46 +89,46 @@ def uniform_ball(dimension: int) -> Law:
         >>> round(uniform_ball(2).entropy, 4)  # log(pi)
         1.1447
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
 
     def draw(n: int, generator: Generator) -> Tensor:
         direction = torch.nn.functional.normalize(draw_normal(n, d, generator))
         return direction * draw_uniform(n, 1, generator) ** (1 / d)
 
-    return _law("uniform ball", d, unit_ball_log_volume(d), (0.0, 1 / (d + 2)), draw)
+    return _alike("uniform ball", d, unit_ball_log_volume(d), (0.0, 1 / (d + 2)), draw)
 
 
-def laplace(dimension: int) -> Law:
+def laplace(dimension: int) -> Distribution:
     """Independent Laplace coordinates of scale 1: H = d (1 + log 2) nats, variance 2.
 
     Example:
         >>> round(laplace(1).entropy, 4)
         1.6931
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
 
     def draw(n: int, generator: Generator) -> Tensor:
         return draw_exponential(n, d, generator) - draw_exponential(n, d, generator)
 
-    return _law("Laplace", d, d * (1 + math.log(2)), (0.0, 2.0), draw)
+    return _alike("Laplace", d, d * (1 + math.log(2)), (0.0, 2.0), draw)
 
 
-def exponential(dimension: int) -> Law:
+def exponential(dimension: int) -> Distribution:
     """Independent exponential coordinates of rate 1: H = d nats, mean 1, variance 1.
 
     Example:
         >>> exponential(3).entropy
         3.0
     """
-    d = whole("dimension", dimension)
-    return _law("exponential", d, float(d), (1.0, 1.0), lambda n, g: draw_exponential(n, d, g))
+    d = check_integer("dimension", dimension)
+    return _alike("exponential", d, float(d), (1.0, 1.0), lambda n, g: draw_exponential(n, d, g))
 
 
-def student_t(dimension: int, df: float) -> Law:
+def student_t(dimension: int, df: float) -> Distribution:
     """Independent Student t coordinates of scale 1 with df degrees of freedom.
 
     H = d [(df+1)/2 (psi((df+1)/2) - psi(df/2)) + log(df)/2 + log B(df/2, 1/2)] nats; the variance
-    is df / (df - 2) for df > 2, and df = 1 is the Cauchy law.
+    is df / (df - 2) for df > 2, and df = 1 is the Cauchy distribution.
 
     Raises:
         ValueError: dimension < 1, or df not finite or below 0.2.
@@ -141,13 +137,13 @@ def student_t(dimension: int, df: float) -> Law:
         >>> round(student_t(1, 1).entropy, 4)  # Cauchy: log(4 pi)
         2.531
     """
-    d, df = whole("dimension", dimension), _degrees_of_freedom(df)
+    d, df = check_integer("dimension", dimension), _degrees_of_freedom(df)
     entropy = d * _spherical_t_entropy(1, df)
     name = f"Student t, df {df:g}"
-    return _law(name, d, entropy, _t_moments(df), lambda n, g: draw_student_t(n, d, df, g))
+    return _alike(name, d, entropy, _t_moments(df), lambda n, g: draw_student_t(n, d, df, g))
 
 
-def spherical_t(dimension: int, df: float) -> Law:
+def spherical_t(dimension: int, df: float) -> Distribution:
     """The multivariate Student t of scale I: one heavy-tailed radius for all coordinates.
 
     H = (df+d)/2 (psi((df+d)/2) - psi(df/2)) + d/2 log(pi df) + log Gamma(df/2)
@@ -162,7 +158,7 @@ def spherical_t(dimension: int, df: float) -> Law:
         >>> spherical_t(1, 3).entropy == student_t(1, 3).entropy
         True
     """
-    d, df = whole("dimension", dimension), _degrees_of_freedom(df)
+    d, df = check_integer("dimension", dimension), _degrees_of_freedom(df)
 
     def draw(n: int, generator: Generator) -> Tensor:
         z = torch.zeros(n, d, dtype=torch.float64, device=generator.device)
@@ -172,10 +168,10 @@ def spherical_t(dimension: int, df: float) -> Law:
         return z
 
     name = f"spherical Student t, df {df:g}"
-    return _law(name, d, _spherical_t_entropy(d, df), _t_moments(df), draw)
+    return _alike(name, d, _spherical_t_entropy(d, df), _t_moments(df), draw)
 
 
-def two_gaussians(dimension: int, separation: float) -> Law:
+def two_gaussians(dimension: int, separation: float) -> Distribution:
     """Two unit Gaussians of equal weight, their means ``separation`` apart on the first axis.
 
     The one entropy here without a closed form: d/2 log(2 pi e) plus the information that a position
@@ -188,7 +184,7 @@ def two_gaussians(dimension: int, separation: float) -> Law:
         >>> round(two_gaussians(1, 40).entropy - gaussian(1).entropy, 6)  # log 2
         0.693147
     """
-    d = whole("dimension", dimension)
+    d = check_integer("dimension", dimension)
     if not 0.0 <= separation < math.inf:
         raise ValueError(f"separation must be a finite number of at least 0, got {separation}")
     half = separation / 2
@@ -199,21 +195,77 @@ def two_gaussians(dimension: int, separation: float) -> Law:
         return z
 
     entropy = gaussian_entropy_bound(d) + _cluster_information(half)
-    law = _law(f"two Gaussians {separation:g} apart", d, entropy, (0.0, 1.0), draw)
-    law.variance[0] += half**2
-    return law
+    found = _alike(f"two Gaussians {separation:g} apart", d, entropy, (0.0, 1.0), draw)
+    found.variance[0] += half**2
+    return found
 
 
-def _law(
+def standardized(distribution: Distribution) -> Distribution:
+    """The same distribution with each coordinate shifted and scaled to mean 0 and variance 1.
+
+    H((Z - m) / s) = H(Z) - sum_j log s_j, in nats. Correlations between coordinates remain.
+
+    Raises:
+        ValueError: a mean or a variance is not finite.
+
+    Example:
+        >>> round(standardized(uniform_cube(1)).entropy, 4)  # log sqrt(12)
+        1.2425
+    """
+    if not (distribution.mean.isfinite().all() and distribution.variance.isfinite().all()):
+        raise ValueError(
+            f"{distribution.name} has no finite mean and variance, so it cannot be standardised; "
+            "use it as it is (a Student t has a finite variance for df > 2)"
+        )
+    mean, scale = distribution.mean, distribution.variance.sqrt()
+
+    def draw(n: int, generator: Generator) -> Tensor:
+        device = generator.device
+        return (distribution.draw(n, generator) - mean.to(device)) / scale.to(device)
+
+    return replace(
+        distribution,
+        entropy=distribution.entropy - float(scale.log().sum()),
+        mean=torch.zeros_like(mean),
+        variance=torch.ones_like(scale),
+        draw=draw,
+    )
+
+
+def draw_normal(n: int, d: int, generator: Generator) -> Tensor:
+    """Standard Gaussian coordinates, n x d in float64."""
+    return torch.randn(n, d, generator=generator, dtype=torch.float64, device=generator.device)
+
+
+def draw_uniform(n: int, d: int, generator: Generator) -> Tensor:
+    """Coordinates uniform on [0, 1), n x d in float64."""
+    return torch.rand(n, d, generator=generator, dtype=torch.float64, device=generator.device)
+
+
+def draw_exponential(n: int, d: int, generator: Generator) -> Tensor:
+    """Exponential coordinates of rate 1, n x d in float64."""
+    empty = torch.empty(n, d, dtype=torch.float64, device=generator.device)
+    return empty.exponential_(generator=generator)
+
+
+def draw_student_t(n: int, d: int, df: float, generator: Generator) -> Tensor:
+    """Student t coordinates of scale 1, n x d in float64, by Bailey's polar method (1994)."""
+    # Radius times (cos, sin) of a uniform angle is a bivariate t. Bailey's U^(-2/df) is
+    # exp(2 E / df) with E exponential, and expm1 keeps small radii exact.
+    radius = (df * torch.expm1(draw_exponential(n, d, generator) * (2 / df))).sqrt()
+    return radius * torch.cos(2 * math.pi * draw_uniform(n, d, generator))
+
+
+def _alike(
     name: str,
     d: int,
     entropy: float,
     moments: tuple[float, float],
     draw: Callable[[int, Generator], Tensor],
-) -> Law:
-    """A law whose coordinates share their mean and variance."""
+) -> Distribution:
+    """A distribution whose coordinates share their mean and variance."""
     mean, variance = (torch.full((d,), moment, dtype=torch.float64) for moment in moments)
-    return Law(name, d, entropy, mean, variance, draw)
+    return Distribution(name, d, entropy, mean, variance, draw)
 
 
 def _cosine_axes(d: int) -> Tensor:

@@ -1,0 +1,322 @@
+"""The constraint: a code with mean 0 and variance 1 in every coordinate."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Generator, Tensor, nn
+
+from eae_core.distributed import Group, gather_rows
+from eae_core.entropy import gaussian_entropy_bound, knn_entropy
+from eae_core.entropy.distributions import Distribution
+from eae_core.entropy.samples import no_autocast
+from eae_core.errors import check_integer, nearest
+
+if TYPE_CHECKING:
+    from scipy import stats
+
+
+def being_traced() -> bool:
+    """Whether torch.jit.trace looks on, which would keep the answer to a question about a shape."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def check_code(z: Tensor, latent_dim: int) -> None:
+    """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence.
+
+    Raises:
+        TypeError: z is no tensor of floats.
+        ValueError: another shape.
+    """
+    if not isinstance(z, Tensor):
+        raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
+    if not z.is_floating_point():
+        raise TypeError(f"codes must be floating point, got {z.dtype}")
+    if z.layout != torch.strided:
+        raise TypeError(f"codes must be dense, got {z.layout}; try codes.to_dense()")
+    if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
+        raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
+
+
+def check_dimension(latent_dim: object, least: int, name: str) -> int:
+    """The number of coordinates as an int, also NumPy's.
+
+    Raises:
+        TypeError: no integer.
+        ValueError: fewer than a constraint can have.
+    """
+    if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
+        raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
+    if latent_dim < least:
+        raise ValueError(
+            f"latent_dim must be at least {least} for the constraint {name!r}, got {latent_dim}"
+        )
+    return int(latent_dim)
+
+
+def check_share(name: str, value: object, largest: float = math.inf) -> None:
+    """Raise TypeError or ValueError unless this is a finite number above 0 and up to the largest.
+
+    Example:
+        >>> check_share("momentum", None, 1)
+        Traceback (most recent call last):
+        ...
+        TypeError: momentum must be a number, got None
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if not 0 < value <= largest or value == math.inf:
+        range_ = "be finite and above 0" if largest == math.inf else f"lie in (0, {largest:g}]"
+        raise ValueError(f"{name} must {range_}, got {value}")
+
+
+class CodeConstraint(nn.Module):
+    """A layer (n, d) to (n, d) that holds something about the code fixed.
+
+    Where something is fixed, one distribution has the largest entropy; an entropy term drives the
+    code towards it, and it is what new codes are drawn from.
+    """
+
+    name: ClassVar[str]  #: how :func:`~eae_core.constraints.build_constraint` calls it
+    coordinates: ClassVar[tuple[str, ...]] = ("code", "gaussian")  #: that :meth:`entropy` takes
+
+    @property
+    def distribution(self) -> Distribution:
+        """That of largest entropy under the constraint, with its entropy in nats and a sampler.
+
+        Example:
+            >>> distribution = CodeBatchNorm(2).distribution
+            >>> distribution.name, round(distribution.entropy, 4)  # log(2 pi e)
+            ('Gaussian', 2.8379)
+            >>> distribution.sample(5, generator=torch.Generator().manual_seed(0)).shape
+            torch.Size([5, 2])
+        """
+        raise NotImplementedError
+
+    @property
+    def marginal(self) -> stats.rv_continuous:
+        """One coordinate under :attr:`distribution`, frozen, from ``scipy.stats``."""
+        raise NotImplementedError
+
+    def entropy(self, z: Tensor, k: int = 1, *, coordinates: str = "code") -> Tensor:
+        r"""Nearest-neighbour estimate of the entropy of constrained codes z (n, d), in nats.
+
+        The estimator prefers an edge of the support, where its ball sticks out. The coordinates
+        :math:`u = \Phi^{-1}(F(z))`, with F the distribution function of :attr:`marginal`, have no
+        edge, and the change of variables is exact:
+
+        .. math:: \hat H(z) = \hat H(u) - \frac1n \sum_i \log \left| \frac{du_i}{dz_i} \right|
+
+        Args:
+            z: (n, d) codes that this layer gave.
+            k: which neighbour.
+            coordinates: ``"code"`` for z itself, ``"gaussian"`` for u.
+
+        Raises:
+            ValueError: coordinates that this constraint does not have.
+        """
+        self.check_coordinates(coordinates)
+        if coordinates == "code":
+            return knn_entropy(z, k)
+        u, log_stretch = self.gaussian_coordinates(z)
+        return (knn_entropy(u, k) - log_stretch.mean()).to(z.dtype)
+
+    @classmethod
+    def check_coordinates(cls, coordinates: str) -> None:
+        """Raise ValueError unless the entropy can be estimated in these coordinates."""
+        if coordinates not in cls.coordinates:
+            raise ValueError(
+                f"coordinates of the constraint {cls.name!r} must be one of "
+                f"{', '.join(cls.coordinates)}, got {coordinates!r}"
+            )
+
+    def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Coordinates u (n, d), distributed as N(0, I), and ``log |du/dz|`` (n,), in float64."""
+        raise NotImplementedError
+
+
+def standard_gaussian(latent_dim: int) -> Distribution:
+    """N(0, I), drawn in single precision: seeded codes are those that torch.randn gives.
+
+    Example:
+        >>> standard_gaussian(1)
+        Distribution(name='Gaussian', dimension=1, entropy=1.418...)
+    """
+    d = check_integer("dimension", latent_dim)
+
+    def draw(n: int, generator: Generator) -> Tensor:
+        return torch.randn(n, d, generator=generator, device=generator.device).double()
+
+    zero = torch.zeros(d, dtype=torch.float64)
+    return Distribution("Gaussian", d, gaussian_entropy_bound(d), zero, zero + 1, draw)
+
+
+class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
+    r"""Batch normalisation of a code, without scale and shift.
+
+    In training mode each coordinate of the batch gets mean 0 and variance 1 (the biased variance,
+    so up to ``eps`` it is exact); in evaluation mode the running moments of the training batches
+    are used. Of all distributions with these moments N(0, I) has the largest entropy. Always
+    computed in float32 or better, also under autocast.
+
+    It takes what ``torch.nn.BatchNorm1d`` takes but for scale and shift, and
+    ``torch.optim.swa_utils.update_bn`` renews its moments. In a layer of half precision the result
+    is rounded back to the input's dtype.
+
+    Args:
+        latent_dim: d, the number of coordinates.
+        eps: added to the variance, above 0: a coordinate that is constant has none.
+        momentum: weight of the newest batch in the running moments, or None for the plain average
+            of all batches. PyTorch's 0.1 lets a run of some hundred steps reach its moments;
+            Keras's default corresponds to 0.01.
+        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them,
+            looked up when it is used: moments are those of all rows, with gradient, so that the
+            constraint and an entropy with the same ``group`` see one sample. Buffers stay equal on
+            all ranks. A copied layer keeps its group; a saved one keeps ``"world"`` and no other.
+        device: of the running moments.
+        dtype: of the running moments.
+
+    Shape:
+        (n, d) to (n, d), n >= 2 in training mode.
+
+    Raises:
+        TypeError: latent_dim is no integer, or the code no tensor of floats.
+        ValueError: latent_dim < 1, another impossible option or shape, or a training batch of one.
+
+    Source:
+        Ioffe and Szegedy (2015); as a code layer: Ghose et al. (2020), section 3.
+
+    Example:
+        >>> layer = CodeBatchNorm(2)
+        >>> z = layer(torch.tensor([[1.0, 5.0], [3.0, 9.0]]))
+        >>> z.mean(0).abs().max().item() < 1e-6, z.var(0, correction=0).round(decimals=4).tolist()
+        (True, [1.0, 1.0])
+    """
+
+    name = "batch_norm"
+
+    def __init__(
+        self,
+        latent_dim: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        *,
+        group: Group = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        latent_dim = check_dimension(latent_dim, 1, self.name)
+        check_share("eps", eps)
+        if momentum is not None:
+            check_share("momentum", momentum, 1)
+        super().__init__(latent_dim, eps, momentum, affine=False, device=device, dtype=dtype)
+        self.group = group
+
+    def forward(self, z: Tensor) -> Tensor:
+        check_code(z, self.num_features)
+        if self.training and self.group is not None:
+            rows, start = gather_rows(z, self.group)
+        else:
+            rows, start = z, 0
+        if self.training and len(rows) < 2:
+            raise ValueError(
+                "a batch of one has no variance: train with at least two images a batch"
+            )
+        with no_autocast(z.device):
+            normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
+        if self.running_mean is not None and z.dtype == self.running_mean.dtype:
+            normalized = normalized.to(z.dtype)  # of a layer in half precision
+        # Without the slice where all rows are its own: an export would fix their number.
+        return normalized if rows is z else normalized[start : start + len(z)]
+
+    def _normalize(self, rows: Tensor) -> Tensor:
+        """Batch normalisation with moments in the dtype of the rows, whatever that of the buffers.
+
+        PyTorch's own refuses double codes beside the buffers of a layer in single precision.
+        """
+        mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        if mean is None or var is None or count is None or mean.dtype == rows.dtype:
+            return super().forward(rows)
+        if self.training:
+            count.add_(1)
+        newest = 1 / float(count) if self.training and self.momentum is None else self.momentum
+        moments = mean.to(rows.dtype), var.to(rows.dtype)
+        normalized = nn.functional.batch_norm(
+            rows, *moments, None, None, self.training, newest or 0.0, self.eps
+        )
+        if self.training:
+            mean.copy_(moments[0])
+            var.copy_(moments[1])
+        return normalized
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__ = {
+            name: value if name == "group" else copy.deepcopy(value, memo)
+            for name, value in self.__dict__.items()
+        }
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is saved: a process group is no value that another process could use."""
+        group = self.group
+        if group is not None and group != "world":
+            everyone = dist.is_initialized() and group == dist.group.WORLD
+            group = "world" if everyone else None
+            if not everyone:
+                warnings.warn(
+                    "a process group cannot be saved: set layer.group again after loading",
+                    stacklevel=2,
+                )
+        return {**self.__dict__, "group": group}
+
+    def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return z.double(), z.new_zeros(len(z), dtype=torch.float64)
+
+    @property
+    def distribution(self) -> Distribution:
+        return standard_gaussian(self.num_features)
+
+    @property
+    def marginal(self) -> stats.rv_continuous:
+        from scipy import stats  # half a second, of every import otherwise
+
+        return stats.norm()
+
+
+#: name to layer; :mod:`eae_book.constraints` has four more, with other distributions
+CONSTRAINTS: dict[str, type[CodeConstraint]] = {"batch_norm": CodeBatchNorm}
+
+
+def check_constraint(name: str, coordinates: str = "code") -> None:
+    """Raise ValueError unless there is such a constraint, with an entropy in these coordinates."""
+    if name not in CONSTRAINTS:
+        raise ValueError(f"unknown constraint {name!r}; {nearest(name, CONSTRAINTS)}")
+    CONSTRAINTS[name].check_coordinates(coordinates)
+
+
+def build_constraint(name: str, latent_dim: int) -> CodeConstraint:
+    """The layer that holds something about a code (n, d) fixed, by its name.
+
+    Args:
+        name: ``"batch_norm"``, or one that was put into :data:`CONSTRAINTS`.
+        latent_dim: d.
+
+    Raises:
+        ValueError: unknown name (the nearest is named), or an impossible dimension.
+
+    Example:
+        >>> build_constraint("batch_norm", 16).distribution.name
+        'Gaussian'
+    """
+    check_constraint(name)
+    build: Callable[[int], CodeConstraint] = CONSTRAINTS[name]
+    return build(latent_dim)
