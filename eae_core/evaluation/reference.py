@@ -13,6 +13,7 @@ from eae_core.data import Images, data_root
 from eae_core.evaluation.extractors import FeatureExtractor, extract_features
 from eae_core.evaluation.fid import FeatureStatistics, frechet_distance_of_statistics
 from eae_core.evaluation.tensor_cache import Key, cached_tensors
+from eae_core.files import expanded
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +84,7 @@ def reference_features(
         "images": len(images),
         "network": extractor.checksum,
     }
-    folder = (data_root() if root is None else Path(root).expanduser()) / "features"
+    folder = (data_root() if root is None else expanded(root)) / "features"
     label = f"{images.name}-{images.split}-{len(images)}-{extractor.name}"
     found = cached_tensors(folder, label, key, compute)
     statistics = FeatureStatistics(found["mean"], found["covariance"], len(images))
