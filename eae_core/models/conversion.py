@@ -1,13 +1,8 @@
 """Published weights in this package's convention, computed rather than copied.
 
-Every published code reduces the squared error and the terms beside it in its own way, so a weight
-means something only together with its reductions. Here all terms are summed over what one image
-has (pixels and channels, or dimensions of the code) and averaged over the batch.
-
-Traps of the published configurations: RAE-GP's penalty for CIFAR-10 has weight 0; the L2 penalty
-covers the decoder's linear layer for CelebA only; CV-VAE for CelebA has half the width and VAE for
-CelebA a batch of 1,000; WAE's error is an average for MNIST and CIFAR-10 and a weighted sum for
-CelebA. The EAE paper gives weights for MNIST without their reductions, and none for the others.
+A published weight means something only together with its code's reductions. Here all terms are
+summed over what one image has (pixels and channels, or dimensions of the code) and averaged over
+the batch.
 """
 
 from __future__ import annotations
@@ -195,10 +190,10 @@ _FAMILY = {name: family for family, names in _ALIKE.items() for name in names}
 def published_options(name: str, dataset: str) -> ModelOptions:
     """Options of a model with the published weights for a data set, in our convention.
 
-    They are those of RAE's code at its latent dimensions (16, 128 and 64). Fashion-MNIST, which it
-    does not know, takes MNIST's, and each stand-in those of the set it stands in for. For EAE the
-    paper names L2 on CIFAR-10 and spectral normalisation on CelebA, without strengths: L2 is that
-    of RAE-L2; the entropy weight is 1 everywhere, a value that the paper gives for MNIST alone.
+    They are those of RAE's code at its latent dimensions (16, 128 and 64); Fashion-MNIST takes
+    MNIST's, and each stand-in those of the set it stands in for. For EAE the paper names L2 on
+    CIFAR-10 and spectral normalisation on CelebA without strengths: L2 is that of RAE-L2, the
+    entropy weight 1.
 
     Args:
         name: of the model.
