@@ -13,13 +13,16 @@ from typing import Any, Literal
 import pandas as pd
 
 Best = Literal["min", "max"]
+WORDS = "words"  # the class of cells whose text may be broken into lines
 
 
 class Table:
     """A finished table; its text and its HTML hold the same cells."""
 
-    def __init__(self, frame: pd.DataFrame, caption: str, bold: pd.DataFrame) -> None:
-        self.frame, self.caption, self.bold = frame, caption, bold
+    def __init__(
+        self, frame: pd.DataFrame, caption: str, bold: pd.DataFrame, words: pd.DataFrame
+    ) -> None:
+        self.frame, self.caption, self.bold, self.words = frame, caption, bold, words
 
     def __repr__(self) -> str:
         return f"{self.caption}\n{self.frame.to_string()}" if self.caption else str(self.frame)
@@ -29,7 +32,11 @@ class Table:
         name = hashlib.sha256(repr(self).encode()).hexdigest()[:8]
         styler = self.frame.style.set_table_attributes('class="book-table"').set_uuid(name)
         styler = styler.format(escape="html").format_index(escape="html")
-        styler = styler.apply(lambda _: self.bold, axis=None)
+        styler = styler.apply(lambda _: self.bold, axis=None).set_td_classes(self.words)
+        left = [
+            "text-align: left" if (self.words[name] == WORDS).any() else "" for name in self.frame
+        ]
+        styler = styler.apply_index(lambda _: left, axis="columns")
         if self.caption:
             styler = styler.set_caption(self.caption)
         return f'<div class="book-table-scroll" tabindex="0">{styler.to_html()}</div>'
@@ -94,7 +101,8 @@ def table(
         places = digits if isinstance(digits, int) else digits.get(name, 2)
         shown[name] = [_spell(value, places) for value in frame[name]]
     bold.index = shown.index
-    return Table(shown, caption, bold)
+    words = frame.map(lambda value: WORDS if isinstance(value, str) else "")
+    return Table(shown, caption, bold, words)
 
 
 def _spell(value: Any, places: int) -> str:

@@ -44,8 +44,10 @@ def score(rows, rank):
     network, norm = encoder(), CodeBatchNorm(D, group=group).double()
     part = knn_entropy(norm(network(rows)), 2, group=group)
     part.backward()
-    local = knn_entropy(norm(network(rows)).detach(), 2, reduction="none", group=group)
+    z = norm(network(rows)).detach()
+    local = knn_entropy(z, 2, reduction="none", group=group)
     return {
+        "sum": knn_entropy(z, 2, reduction="sum", group=group).item(),
         "part": part.item(),
         "gradient": network.weight.grad,
         "local": local,
@@ -125,6 +127,8 @@ def test_ranks_agree_with_one_process(counts, tmp_path):
     torch.testing.assert_close(averaged, network.weight.grad, rtol=1e-9, atol=1e-12)
     local = torch.cat([part["local"] for part in parts])
     assert local.mean().item() == pytest.approx(whole.item(), abs=1e-12)
+    total = sum(part["sum"] for part in parts) / len(counts)
+    assert total == pytest.approx(sum(counts) * whole.item(), abs=1e-10)
     again = CodeBatchNorm(D).double()
     for _ in range(2):
         again(network(codes(sum(counts))))

@@ -90,6 +90,7 @@ def test_auto_chooses_by_device_size_and_dimension():
     assert choose("cpu", 20_000, 20_000, 8, 5) == "kdtree"  # once 2.5 times the speed of products
     assert choose("cpu", 100_000, 100_000, 16) == choose("cpu", 300, 300, 8) == "blocked"
     assert choose("cpu", 10, 1_000_000, 2) == "blocked"  # no tree for a few queries
+    assert choose("cpu", 1000, 1000, 10_000) == "blocked"  # 2.35**d is no float there
     sizes = [(n, d) for n in (100, 10_000) for d in (2, 64)]
     assert {choose("cuda", n, n, d) for n, d in sizes} == {"dense", "blocked"}
 

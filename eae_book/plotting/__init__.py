@@ -6,6 +6,7 @@ axes, so that a figure stays ordinary matplotlib code with a few shared pieces.
 
 from .images import image_grid, image_panels, image_rows, image_table
 from .lines import band, label_lines, truth_line
+from .pictures import png_of
 from .style import COLORS, CYCLE, use_book_style
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "image_rows",
     "image_table",
     "label_lines",
+    "png_of",
     "truth_line",
     "use_book_style",
 ]

@@ -6,6 +6,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from cycler import cycler
 
+from .pictures import show_with_photos
+
 # The Okabe-Ito set without its yellow, which is too pale for a line on white. Neighbours in the
 # cycle differ in lightness as well as in hue, so the order also survives a grey print.
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#5B5B5B")
@@ -22,7 +24,7 @@ COLORS: dict[str, str] = {
     "rae": "#882255",
     "two_stage": "#8C6D31",
     "gan": "#332288",
-    # Laws of a code.
+    # Distributions of a code.
     "gaussian": "#5B5B5B",
     "uniform": "#CC79A7",
     "laplace": "#009E73",
@@ -73,6 +75,9 @@ _STYLE: Any = {  # matplotlib types its keys one by one; a plain dictionary does
 def use_book_style() -> None:
     """Set matplotlib's defaults to the book's: white ground, 150 dpi, colour-blind-safe cycle.
 
+    Figures that a notebook shows from now on say where their images are, so that the book's pages
+    can show them dark as well, see :mod:`eae_book.plotting.pictures`.
+
     Example:
         >>> use_book_style()
         >>> plt.rcParams["figure.dpi"], plt.rcParams["savefig.transparent"]
@@ -80,5 +85,6 @@ def use_book_style() -> None:
     """
     # From matplotlib's own defaults, so that a reader's matplotlibrc does not change the figures.
     # rcdefaults leaves the backend alone.
+    show_with_photos()
     mpl.rcdefaults()
     plt.rcParams.update(_STYLE)

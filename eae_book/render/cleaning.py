@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from eae_book.photos import PHOTOS
 from eae_core.errors import CommandError
 
 INJECTED = "injected-parameters"
@@ -87,11 +89,17 @@ def clean_outputs(outputs: Iterable[Any], *, root: Path) -> list[Any]:
 
 
 def smaller_png(encoded: str) -> str:
-    """The same picture in base64, in 256 colours if that is smaller: the eye sees no difference."""
+    """The same picture in base64, in 256 colours if that is smaller: the eye sees no difference.
+
+    What it says of the places of its images is kept.
+    """
+    info = PngInfo()
     with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        if PHOTOS in picture.info:
+            info.add_text(PHOTOS, picture.info[PHOTOS])
         flat = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
         buffer = io.BytesIO()
-        flat.save(buffer, format="PNG", optimize=True)
+        flat.save(buffer, format="PNG", optimize=True, pnginfo=info)
     small = base64.b64encode(buffer.getvalue()).decode()
     return min(small, encoded.replace("\n", ""), key=len)
 

@@ -1,4 +1,4 @@
-"""What a reader may pass over is folded: imports, plotting code, and the lines of checked claims.
+"""What a reader may pass over is folded: imports, plotting code, and checks with their lines.
 
 The committed notebooks keep everything in sight; only the rendered pages fold it.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import html
+import re
 from typing import Any
 
 from eae_book.checks import FAILS, HOLDS
@@ -23,14 +24,21 @@ def fold(notebook: Any) -> Any:
         tags = cell["metadata"].setdefault("tags", [])
         if HIDE not in tags and not SHOWN & set(tags) and is_passed_over(cell):
             tags.append(HIDE)
-        cell["outputs"] = [part for output in cell["outputs"] for part in with_badge(output)]
+        cell["outputs"] = with_badge(cell["outputs"])
     return notebook
 
 
 def is_passed_over(cell: Any) -> bool:
-    """Whether a cell's code only imports, or draws a figure."""
+    """Whether a cell's code only imports, draws a figure, or checks claims."""
     draws = any("image/png" in output.get("data", {}) for output in cell["outputs"])
-    return draws or only_imports(cell["source"])
+    return draws or only_imports(cell["source"]) or only_checks(cell)
+
+
+def only_checks(cell: Any) -> bool:
+    """Whether a cell prints lines of claims alone, and defines nothing that a reader may miss."""
+    lines = [line for output in cell["outputs"] for line in _lines(output)]
+    claims = bool(lines) and all(line.startswith((HOLDS, FAILS)) for line in lines)
+    return claims and not re.search(r"(?m)^(def|class) ", cell["source"])
 
 
 def only_imports(source: str) -> bool:
@@ -48,21 +56,27 @@ def only_imports(source: str) -> bool:
     return calls and any(isinstance(node, kinds) for node in body)
 
 
-def with_badge(output: Any) -> list[Any]:
-    """An output without its lines of claims, and before it a badge that counts and holds them."""
+def with_badge(outputs: list[Any]) -> list[Any]:
+    """The outputs of a cell without lines of claims, and one badge that counts and holds them."""
+    kept, claims = [], []
+    for output in outputs:
+        lines = _lines(output)
+        found = [line for line in lines if line.startswith((HOLDS, FAILS))]
+        claims += found
+        rest = [line for line in lines if line not in found]
+        if found:
+            output["text"] = "".join(f"{line}\n" for line in rest)
+        if not found or any(map(str.strip, rest)):
+            kept.append(output)
+    return [*kept, _display(badge(claims), "\n".join(claims))] if claims else kept
+
+
+def _lines(output: Any) -> list[str]:
+    """The lines that an output printed."""
     if output["output_type"] != "stream" or output.get("name") != "stdout":
-        return [output]
+        return []
     text = output["text"] if isinstance(output["text"], str) else "".join(output["text"])
-    lines = text.splitlines()
-    claims = [line for line in lines if line.startswith((HOLDS, FAILS))]
-    if not claims:
-        return [output]
-    rest = [line for line in lines if line not in claims]
-    found = [_display(badge(claims), "\n".join(claims))]
-    if any(map(str.strip, rest)):
-        output["text"] = "\n".join(rest) + "\n"
-        found.insert(0, output)
-    return found
+    return text.splitlines()
 
 
 def badge(claims: list[str]) -> str:

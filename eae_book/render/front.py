@@ -1,37 +1,43 @@
 """What came out, for the first page: samples of four models and five findings, from the records.
 
-The page is written when the book is staged, so its numbers are those of the committed records.
+The text is written when the book is staged, so its numbers are those of the committed records.
 """
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
+from PIL import Image
 
-from eae_book.plotting import image_rows, use_book_style
 from eae_book.records import caption, recorded
-from eae_book.render.runs_page import markdown_text
 from eae_book.sheets import read_recorded_rows
 from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
 from eae_core.records import Record
 
-FRONT = "models-front"
+FRONT = "models-long"
 VARIANTS = {
-    "ae": "plain autoencoder",
-    "w0": "batch norm alone",
-    "w1": "EAE: and entropy",
-    "radial": "EAE: and lengths",
+    "ae": "Plain autoencoder",
+    "w0": "Batch norm alone",
+    "w1": "EAE: entropy too",
+    "pin": "EAE, lengths held",
 }
-SETS = {"mnist": ("MNIST", "classifier"), "celeba64": ("faces", "cifar10")}
+SETS = {
+    "mnist": ("MNIST", "classifier"),
+    "celeba64": ("faces", "cifar10"),
+    "cifar10": ("CIFAR-10", "classifier"),
+}
+GAP = 2  # pixels between the images of a strip
 
 
 def front_files(root: Path) -> dict[str, str | bytes]:
-    """Files to put beside the first page: pictures, and the text that it includes, by name.
+    """Files to put beside the first page: strips of images, and the text it includes, by name.
+
+    A data set is shown once each variant is recorded on it: the first above the findings, the
+    others below.
 
     Args:
         root: the folder of all records.
@@ -40,54 +46,59 @@ def front_files(root: Path) -> dict[str, str | bytes]:
     parts = []
     for dataset, (title, features) in SETS.items():
         found = _runs(dataset, root)
-        if len(found) < len(VARIANTS):
-            continue
-        name = f"figures/front-{dataset}.png"
-        files[name] = _picture(found, features, root)
-        parts.append(_figure(name, title, found, features))
-    files["_front.md"] = "\n".join([*parts, _findings(root)])
+        if len(found) == len(VARIANTS):
+            strips = {f"_static/front/{r.run}.png": _strip(r, root) for r in found.values()}
+            files.update(strips)
+            parts.append(_figure(title, features, dict(zip(strips, found.items(), strict=True))))
+    files["_front.md"] = "\n".join([*parts[:1], _findings(root), *parts[1:]])
     return files
 
 
 def _runs(dataset: str, root: Path) -> dict[str, Record]:
-    """The recorded run of each variant on a data set."""
+    """The recorded run of each variant on a data set, if its pictures lie beside it."""
     records = recorded(FRONT, root)
     names = {variant: f"{dataset}-{_model(variant)}-seed0" for variant in VARIANTS}
-    return {variant: records[name] for variant, name in names.items() if name in records}
+    found = {variant: records[name] for variant, name in names.items() if name in records}
+    return {
+        variant: record for variant, record in found.items() if read_recorded_rows(record, root)
+    }
 
 
 def _model(variant: str) -> str:
     return variant if variant == "ae" else f"eae-{variant}"
 
 
-def _picture(found: dict[str, Record], features: str, root: Path) -> bytes:
-    rows = {}
-    for variant, record in found.items():
-        distance = record.metrics[f"fd_{features}_standard"]
-        label = f"{VARIANTS[variant]}\ndistance {distance:.0f}"
-        rows[label] = read_recorded_rows(record, root)["own 1"]
-    with mpl.rc_context():
-        use_book_style()
-        figure = image_rows(rows)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150)
-        plt.close(figure)
+def _strip(record: Record, root: Path) -> bytes:
+    """Ten samples side by side: the same ten codes for every model whose codes are as long."""
+    images = (read_recorded_rows(record, root)["own 1"] * 255).round().byte()
+    count, _, height, width = images.shape
+    strip = Image.new("RGBA", (count * (width + GAP) - GAP, height))
+    for number, image in enumerate(images.expand(count, 3, height, width)):
+        pixels = Image.fromarray(image.movedim(0, -1).contiguous().numpy())
+        strip.paste(pixels, (number * (width + GAP), 0))
+    buffer = io.BytesIO()
+    strip.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 
-def _figure(name: str, title: str, found: dict[str, Record], features: str) -> str:
-    spread = ", ".join(
-        f"{VARIANTS[variant]} {record.metrics[f'fd_{features}_standard']:.1f}"
-        for variant, record in found.items()
+def _figure(title: str, features: str, strips: dict[str, tuple[str, Record]]) -> str:
+    rows = "\n".join(
+        f"<p><b>{VARIANTS[variant]}</b> {record.metrics[f'fd_{features}_standard']:.1f}</p>"
+        f'<img class="dark-light" src="../{name}" alt="Ten images that the model {variant} drew '
+        f'from ten Gaussian codes, trained on {title}.">'
+        for name, (variant, record) in strips.items()
     )
-    made = markdown_text(caption(next(iter(found.values()))))
-    return f"""```{{figure}} {name}
-:name: fig-front-{title.lower()}
-:alt: Four rows of ten images that four models drew from the same ten random codes ({title}).
-:width: 100%
-
-Ten random Gaussian codes, decoded by four models trained on {title}. \
-Fréchet distance of many such samples to test images, lower is better: {spread}. {made}
+    made = html.escape(caption(next(record for _, record in strips.values())))
+    name = title.lower()
+    return f"""```{{raw}} html
+<figure class="front" id="fig-front-{name}">
+<div class="front-rows">
+{rows}
+</div>
+<figcaption>The same ten random Gaussian codes, decoded by four models trained on {title}. The \
+number is the Fréchet distance of many such samples to test images: lower is better. {made}\
+</figcaption>
+</figure>
 ```
 """
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from eae_book.provenance import code_hash
 from eae_book.render.cleaning import machine_paths, path_pattern
+from eae_book.render.dark import darken
 from eae_book.render.staging import stage
 from eae_book.runner.processes import ensure_home, start, stop
 from eae_book.runner.project import Project
@@ -74,6 +75,11 @@ def _render(project: Project, notebooks: Mapping[str, str], runs_page: str) -> t
         _jupyter_book(project, source, output)
         html = output / "_build" / "html"
         check_pages(html, pages)
+        darken(html)
+        for name, text in notebooks.items():  # a reader downloads the chapter with nothing folded
+            offered = html / "_sources" / "notebooks" / f"{name}.ipynb"
+            if offered.is_file():
+                offered.write_text(text, encoding="utf-8")
         check_paths(html, project.root)
         (html / STAMP).write_text(f"{stamp}\n", encoding="ascii")
         replace_folder(source, project.runs / "book")

@@ -28,6 +28,14 @@ This page is written anew whenever the book is built.
 """
 
 
+FILTER = """\
+```{raw} html
+<div id="runs-filter" class="explorable-bar"></div>
+<script src="../_static/runs.js"></script>
+```
+"""
+
+
 def runs_page(
     chapters: Sequence[tuple[Chapter, Record | None]], experiments: Sequence[Record] = ()
 ) -> str:
@@ -44,8 +52,9 @@ def runs_page(
     if experiments:
         parts += [
             "## Recorded results\n",
-            "Runs too long to repeat for each copy of the book; chapters say where they use them\n",
-            _experiment_table(experiments),
+            "Runs too long to repeat for each copy; chapters say where they use them.\n",
+            FILTER,
+            f":::{{div}} runs-table\n{_experiment_table(experiments)}:::\n",
         ]
     return "\n".join(parts)
 
@@ -55,30 +64,34 @@ def _chapter_table(chapters: Sequence[tuple[Chapter, Record | None]]) -> str:
     for chapter, record in chapters:
         link = f"[{chapter.id} {markdown_text(chapter.title)}](../notebooks/{chapter.name}.ipynb)"
         if record is None:
-            rows.append([link, "not recorded", "", "", "", ""])
+            rows.append([link, "not recorded", ""])
             continue
         profile = record.run.removeprefix(f"{chapter.id}-".lower())
-        rows.append([link, f"`{profile}`", *_measured(record)])
-    return _table(["chapter", "profile", *MEASURED], rows)
+        rows.append([f"{link}<br>`{profile}`", *_measured(record)])
+    return f":::{{div}} runs-table\n{_table(['chapter and profile', *MEASURED], rows)}:::\n"
 
 
 def _experiment_table(experiments: Sequence[Record]) -> str:
-    rows = [
-        [f"`{record.experiment}`", f"`{record.run}`", *_measured(record)] for record in experiments
-    ]
-    return _table(["experiment", "run", *MEASURED], rows)
+    """Three columns, so that nothing is out of sight on a phone."""
+    rows = []
+    for record in experiments:
+        of = [str(record.parameters.get(key) or "") for key in ("dataset", "model")]
+        names = ", ".join(markdown_text(name) for name in of if name)
+        shown = f"`{record.experiment}` `{record.run}`" + (f"<br>{names}" if names else "")
+        rows.append([shown, *_measured(record)])
+    return _table(["experiment and run", *MEASURED], rows)
 
 
-MEASURED = ["time", "peak memory", "device", "date"]
+MEASURED = ["time, memory", "device, date"]
 
 
 def _measured(record: Record) -> list[str]:
     # Unbreakable spaces and hyphens: a number stays on the line of its unit, a date on one line.
+    spent = [spell_seconds(record.seconds), spell_bytes(record.peak_memory_bytes)]
+    date = markdown_text(record.created[:10]).replace("-", "\u2011")
     return [
-        spell_seconds(record.seconds).replace(" ", "\u00a0"),
-        spell_bytes(record.peak_memory_bytes).replace(" ", "\u00a0"),
-        markdown_text(record.device),
-        markdown_text(record.created[:10]).replace("-", "\u2011"),
+        "<br>".join(spent).replace(" ", "\u00a0"),
+        f"{markdown_text(record.device)}<br>{date}",
     ]
 
 

@@ -129,6 +129,59 @@ def _page_exists(folder: Path, page: str) -> bool:
     return any((folder / f"{page}{ending}").is_file() for ending in (".md", ".ipynb"))
 
 
+def staged_chapter(text: str) -> tuple[str, int]:
+    """A chapter as it is rendered, folded and with its head, and the minutes that it takes."""
+    import nbformat
+
+    from eae_book.render.folding import fold
+    from eae_book.render.reading import reading_minutes, with_head
+
+    notebook = fold(nbformat.reads(text, as_version=4))
+    minutes = reading_minutes(notebook.cells)
+    if notebook.cells and notebook.cells[0].cell_type == "markdown":
+        notebook.cells[0].source = with_head(notebook.cells[0].source, minutes)
+    return nbformat.writes(notebook), minutes
+
+
+def the_course(toc: Any) -> list[str]:
+    """The pages of the first part of the book.
+
+    >>> the_course({"root": "a", "parts": [{"chapters": [{"file": "b"}]}, {"chapters": []}]})
+    ['b']
+    """
+    return toc_documents(toc["parts"][0]) if toc.get("parts") else []
+
+
+def _fill_in_minutes(target: Path, toc: Any, minutes: Mapping[str, int]) -> None:
+    """Heads for the course's pages that are no notebooks, and the times that the preface names."""
+    from eae_book.render.reading import (
+        WORDS_A_MINUTE,
+        reading_minutes,
+        spell_minutes,
+        with_head,
+    )
+
+    found = dict(minutes)
+    for page in the_course(toc):
+        path = target / f"{page}.md"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            found[page] = reading_minutes([{"cell_type": "markdown", "source": text}])
+            path.write_text(with_head(text, found[page]) + "\n", encoding="utf-8")
+    root = target / f"{toc['root']}.md"
+    course = sum(found.get(page, 0) for page in the_course(toc))
+    times = {"course": course, "laboratory": sum(found.values()) - course}
+    text = root.read_text(encoding="utf-8")
+    text = text.replace("{{ words a minute }}", str(WORDS_A_MINUTE))
+    for name, time in times.items():
+        text = text.replace(f"{{{{ minutes of the {name} }}}}", spell_minutes(time))
+    for page, time in found.items():
+        text = text.replace(f"{{{{ minutes of {page.rpartition('/')[2]} }}}}", str(time))
+    if left := re.search(r"\{\{ .*? \}\}", text):
+        raise UsageError(f"{toc['root']} asks for {left[0]}, but there is no such page")
+    root.write_text(text, encoding="utf-8")
+
+
 def stage(
     project: Project, target: Path, *, notebooks: Mapping[str, str], runs_page: str
 ) -> list[str]:
@@ -154,10 +207,15 @@ def stage(
         raise UsageError(f"cannot copy {project.show(Path(source))}: {reason}") from error
     for name, content in front_files(project.results).items():
         data = content if isinstance(content, bytes) else content.encode()
-        (target / "book" / name).write_bytes(data)
+        path = target / "book" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
     (target / "notebooks").mkdir()
+    minutes = {}
     for name, text in notebooks.items():
-        (target / "notebooks" / f"{name}.ipynb").write_text(text, encoding="utf-8")
+        page, minutes[f"notebooks/{name}"] = staged_chapter(text)
+        (target / "notebooks" / f"{name}.ipynb").write_text(page, encoding="utf-8")
+    _fill_in_minutes(target, toc, minutes)
     (target / f"{RUNS_PAGE}.md").write_text(runs_page, encoding="utf-8")
     shutil.copy(project.root / "_toc.yml", target / "_toc.yml")
     text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eae_core.entropy.knn import Reduction, digamma, knn_entropy, unit_ball_log_volume
+from eae_core.entropy.samples import check_options, reduced
 
 Ball = Literal["cap", "flat"]
 
@@ -56,7 +57,8 @@ def sphere_knn_entropy(
         z: (n, d) points of norm 1, d >= 2.
         k: which neighbour; ``1 <= k < n``.
         ball: ``"cap"`` or ``"flat"``.
-        reduction: ``"mean"`` for the estimate, ``"none"`` for its n local terms.
+        reduction: ``"mean"`` for the estimate, ``"none"`` for its n local terms, or their
+            ``"sum"``.
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``; with gradient.
@@ -77,8 +79,7 @@ def sphere_knn_entropy(
     """
     if ball not in ("cap", "flat"):
         raise ValueError(f"ball must be one of cap, flat, got {ball!r}")
-    if reduction not in ("mean", "none"):
-        raise ValueError(f"reduction must be one of mean, none, got {reduction!r}")
+    check_options(k, reduction=reduction, zero="raise", floor=None)
     local = knn_entropy(z, k, reduction="none")  # refuses bad shapes, values and duplicates
     n, d = z.shape
     _check_on_sphere(z)
@@ -91,7 +92,7 @@ def sphere_knn_entropy(
         else:
             log_area = _log_cap_area(log_rho.exp(), d)
         result = log_area + offset
-        return (result.mean() if reduction == "mean" else result).to(local.dtype)
+        return reduced(result, reduction).to(local.dtype)
 
 
 def _log_cap_area(rho: Tensor, d: int) -> Tensor:

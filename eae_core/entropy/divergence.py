@@ -12,6 +12,7 @@ from eae_core.entropy.samples import (
     check_pair,
     log_distances,
     no_autocast,
+    reduced,
 )
 from eae_core.neighbors import Engine, nearest_neighbors
 
@@ -54,7 +55,8 @@ def knn_cross_entropy(
         x: (n, d) points of p, where -log q is averaged.
         y: (m, d) points of q, of the same device; the wider of two dtypes is used.
         k: which neighbour; ``1 <= k <= m``.
-        reduction: ``"mean"``, or ``"none"`` for the n local terms: estimates of -log q(x_i).
+        reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of -log q(x_i); ``"sum"``
+            for theirs.
         zero: what to do with points of x that coincide with their k-th neighbour in y: ``"raise"``,
             or ``"floor"`` to replace distances below ``floor`` by it.
         floor: smallest distance for ``zero="floor"``, in the units of the points.
@@ -86,7 +88,7 @@ def knn_cross_entropy(
         log_nu = log_distances(x, y, index, floor, SHARED.format(k=k))  # (n,)
         offset = unit_ball_log_volume(x.shape[1]) + digamma(len(y) + 1) - digamma(k)
         local = x.shape[1] * log_nu + offset
-        return (local.mean() if reduction == "mean" else local).to(x.dtype)
+        return reduced(local, reduction).to(x.dtype)
 
 
 def knn_kl_divergence(
@@ -120,8 +122,8 @@ def knn_kl_divergence(
         y: (m, d) points of q, of the same device; n and m need not be equal. The wider of two
             dtypes is used.
         k: which neighbour, in both samples; ``1 <= k <= min(m, n - 1)``.
-        reduction: ``"mean"``, or ``"none"`` for the n local terms: estimates of
-            log p(x_i) - log q(x_i).
+        reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of
+            log p(x_i) - log q(x_i); ``"sum"`` for theirs.
         zero: what to do with points that coincide with their k-th neighbour in x or in y:
             ``"raise"``, or ``"floor"`` to replace distances below ``floor`` by it.
         floor: smallest distance for ``zero="floor"``, in the units of the points.
@@ -157,4 +159,4 @@ def knn_kl_divergence(
         log_rho = log_distances(x, x, own, floor, REPEATED.format(k=k))  # (n,)
         # In float64 to the end: the two entropies may be large and their difference small.
         local = d * (log_nu - log_rho) + (digamma(len(y) + 1) - digamma(n))
-        return (local.mean() if reduction == "mean" else local).to(x.dtype)
+        return reduced(local, reduction).to(x.dtype)

@@ -18,6 +18,7 @@ from eae_core.entropy.samples import (
     check_sample,
     log_distances,
     no_autocast,
+    reduced,
 )
 from eae_core.neighbors import Engine, nearest_neighbors
 
@@ -106,7 +107,8 @@ def knn_entropy(
     Args:
         z: (n, d) sample, any floating dtype on any device; half precision is lifted to float32.
         k: which neighbour; ``1 <= k < n``.
-        reduction: ``"mean"`` for the estimate, ``"none"`` for the n local terms it is the mean of.
+        reduction: ``"mean"`` for the estimate, ``"none"`` for the n local terms it is the mean of,
+            ``"sum"`` for their sum, to go with an error that is summed over the batch.
         zero: a point that coincides with its k-th neighbour has ``log rho = -inf``. ``"raise"``
             refuses such a sample; ``"floor"`` replaces distances below ``floor`` by it.
         floor: smallest distance for ``zero="floor"``, in the units of ``z``.
@@ -125,9 +127,10 @@ def knn_entropy(
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``. With a group,
-        the local terms of the rank's own rows, or their sum times (number of ranks) / n: the mean
-        of that over the ranks is the estimate, whatever rows each holds, and a gradient averaged
-        over the ranks, as DistributedDataParallel does it, is the estimate's.
+        the local terms of the rank's own rows, or their sum times (number of ranks) / n, without
+        the / n for ``"sum"``: the mean of that over the ranks is what one process has, whatever
+        rows each holds, and so is a gradient averaged over the ranks, as DistributedDataParallel
+        does it.
 
     Raises:
         TypeError: ``z`` is no tensor of floats, or k is no integer.
@@ -171,11 +174,10 @@ def knn_entropy(
         if validate and floor is None:
             _refuse_duplicates(log_rho, n, k, group)
         local: Tensor = d * log_rho + entropy_offset(correction, n, d, k)
-        if reduction == "mean":
-            local = (
-                local.mean() if group is None else local.sum() * (dist.get_world_size(group) / n)
-            )
-        return local.to(points.dtype)
+        if group is not None and reduction != "none":
+            share = dist.get_world_size(group) / (n if reduction == "mean" else 1)
+            return (local.sum() * share).to(points.dtype)
+        return reduced(local, reduction).to(points.dtype)
 
 
 def entropy_offset(correction: str, n: int, d: int, k: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eae_core.neighbors.search import lengths
 
-Reduction = Literal["mean", "none"]
+Reduction = Literal["mean", "sum", "none"]
 Zero = Literal["raise", "floor"]
 
 
@@ -120,7 +120,7 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
         ValueError: an unknown option, or a floor that is missing or not used.
     """
     for name, value, known in (
-        ("reduction", reduction, ("mean", "none")),
+        ("reduction", reduction, get_args(Reduction)),
         ("zero", zero, ("raise", "floor")),
     ):
         if value not in known:
@@ -131,6 +131,18 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
         raise ValueError(f'zero="floor" needs floor > 0, the smallest distance kept; got {floor!r}')
     if zero == "raise" and floor is not None:
         raise ValueError('a floor is used with zero="floor" only; pass both or neither')
+
+
+def reduced(local: Tensor, reduction: Reduction) -> Tensor:
+    """Local terms (n,), or their mean or sum: what ``reduction`` says everywhere.
+
+    Example:
+        >>> reduced(torch.tensor([1.0, 3.0]), "sum")
+        tensor(4.)
+    """
+    if reduction == "none":
+        return local
+    return local.sum() if reduction == "sum" else local.mean()
 
 
 def log_distances(

@@ -135,7 +135,7 @@ def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Engine:
     """
     if device != "cpu":
         return "dense" if n * m <= 2**22 or d <= 2 else "blocked"
-    few = 10 * 2.35**d if k == 1 else 3.4**d  # points of which a tree opens most leaves
+    few = (10 * 2.35 ** min(d, 64)) if k == 1 else 3.4 ** min(d, 64)  # a tree opens most leaves
     if m > few and n > 30 * math.log2(m):
         return "kdtree"
     return "dense" if n * m * d <= DENSE_WORK else "blocked"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -26,7 +27,8 @@ class Calibrated(nn.Module):
 
     def __init__(self, term: Term, *, batches: int, batch_norm: bool, group: Group) -> None:
         super().__init__()
-        self.term, self.batches, self.batch_norm, self.group = term, batches, batch_norm, group
+        self.term, self.batches, self.batch_norm = term, batches, batch_norm
+        self.group: Group = getattr(term, "group", None) if group is None else group
         self.spreads: dict[tuple[int, int], Spread] = {}
 
     def spread(self, n: int, d: int) -> Spread:
@@ -36,9 +38,10 @@ class Calibrated(nn.Module):
             ValueError: the term does not vary from batch to batch.
         """
         if (n, d) not in self.spreads:
-            values = gaussian_values(
-                self.term, n, d, batches=self.batches, batch_norm=self.batch_norm
-            )
+            with _alone(self.term):  # every rank draws the same batches
+                values = gaussian_values(
+                    self.term, n, d, batches=self.batches, batch_norm=self.batch_norm
+                )
             if not values.std() > 0:
                 raise ValueError(
                     f"the term has the same value on all {self.batches} Gaussian batches of {n} x "
@@ -51,7 +54,22 @@ class Calibrated(nn.Module):
         """The calibrated term of codes z (n, d), in standard deviations."""
         z = whole_batch(z, group=self.group)
         mean, deviation = self.spread(*z.shape)
-        return (self.term(z) - mean) / deviation
+        with _alone(self.term):  # it has the rows of all ranks already
+            return (self.term(z) - mean) / deviation
+
+
+@contextmanager
+def _alone(term: Term) -> Iterator[None]:
+    """Within the block a term has no group, also one that a training has given it."""
+    group = getattr(term, "group", None)
+    if group is None:
+        yield
+        return
+    term.group = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        term.group = group  # type: ignore[attr-defined]
 
 
 def calibrated(
@@ -69,7 +87,7 @@ def calibrated(
         term: codes (n, d) to a scalar, e.g. ``sigreg_loss`` or ``SIGRegLoss(slices=64)``.
         batches: drawn for the measurement.
         batch_norm: standardise them exactly, as the codes of a batch-normalised network are.
-        group: ranks that hold the batch together; the term itself then has no group.
+        group: ranks that hold the batch together; by default the term's own, if it has one.
 
     Returns:
         A module of codes z (n, d).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -15,6 +15,7 @@ from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import check_sample, no_autocast
 from eae_core.neighbors import Engine
 
+BatchReduction = Literal["mean", "sum"]
 Options = ParamSpec("Options")
 Key = ParamSpec("Key")
 Result = TypeVar("Result")
@@ -48,17 +49,40 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
 class Regularizer(nn.Module):
     """A term as a module: its options, held; each subclass names the function and its options."""
 
-    def __init__(self, term: Callable[..., Tensor], *, group: Group, **options: Any) -> None:
+    def __init__(
+        self, term: Callable[..., Tensor], *, reduction: str, group: Group, **options: Any
+    ) -> None:
         super().__init__()
         self.term, self.group, self.options = term, group, options
+        self.reduction = reduction
 
     def forward(self, z: Tensor) -> Tensor:
         """The term of codes z (n, d)."""
-        return self.term(z, group=self.group, **self.options)
+        return self.term(z, reduction=self.reduction, group=self.group, **self.options)
 
     def extra_repr(self) -> str:
         """The options that are set."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        options = self.options | {"reduction": self.reduction}
+        return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
+def times_batch(value: Tensor, n: int, reduction: str) -> Tensor:
+    """A term as it is, or times the number n of rows, those of all ranks included.
+
+    A term compares the whole batch with N(0, I) and is no mean over rows, but beside an error that
+    is summed over the batch, as ``mse_loss(..., reduction="sum")`` is, it needs the factor n for a
+    weight to mean what it means beside an averaged one.
+
+    Raises:
+        ValueError: another reduction.
+
+    Example:
+        >>> times_batch(torch.tensor(0.5), 100, "sum")
+        tensor(50.)
+    """
+    if reduction not in get_args(BatchReduction):
+        raise ValueError(f"reduction must be one of mean, sum, got {reduction!r}")
+    return value * n if reduction == "sum" else value
 
 
 def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:

@@ -8,13 +8,21 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    BatchReduction,
+    Regularizer,
+    full_precision,
+    times_batch,
+    whole_batch,
+)
 
 Form = Literal["log_det", "vicreg"]
 
 
 @full_precision
-def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -> Tensor:
+def covariance_loss(
+    z: Tensor, *, form: Form = "log_det", reduction: BatchReduction = "mean", group: Group = None
+) -> Tensor:
     r"""How far mean and covariance of a batch are from those of N(0, I).
 
     .. math::
@@ -30,6 +38,7 @@ def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -
     Args:
         z: (n, d); n > d for ``"log_det"``, n >= 2 for ``"vicreg"``.
         form: ``"log_det"`` or ``"vicreg"``.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -56,7 +65,8 @@ def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -
     centred = z - mean
     if form == "vicreg":
         covariance = centred.T @ centred / (n - 1)
-        return (covariance.square().sum() - covariance.diagonal().square().sum()) / d
+        off = covariance.square().sum() - covariance.diagonal().square().sum()
+        return times_batch(off / d, n, reduction)
     if n <= d:
         raise ValueError(
             f"the covariance of {n} rows in d = {d} dimensions has no inverse: use a batch of more "
@@ -71,11 +81,13 @@ def covariance_loss(z: Tensor, *, form: Form = "log_det", group: Group = None) -
         )
     log_det = 2 * factor.diagonal().log().sum()
     divergence: Tensor = mean.square().sum() + covariance.diagonal().sum() - d - log_det
-    return 0.5 * divergence
+    return times_batch(0.5 * divergence, n, reduction)
 
 
 class CovarianceLoss(Regularizer):
     """:func:`covariance_loss` as a module."""
 
-    def __init__(self, *, form: Form = "log_det", group: Group = None) -> None:
-        super().__init__(covariance_loss, form=form, group=group)
+    def __init__(
+        self, *, form: Form = "log_det", reduction: BatchReduction = "mean", group: Group = None
+    ) -> None:
+        super().__init__(covariance_loss, form=form, reduction=reduction, group=group)

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
+    BatchReduction,
     Regularizer,
     first_coordinate,
     full_precision,
     pair_squares,
+    times_batch,
     whole_batch,
 )
 
@@ -26,6 +28,7 @@ def cramer_wold_loss(
     *,
     gamma: float | None = None,
     form: Form = "asymptotic",
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Squared Cramer-Wold distance of a batch to N(0, I).
@@ -54,6 +57,7 @@ def cramer_wold_loss(
         z: (n, d), n >= 2; d >= 2 for the asymptotic form.
         gamma: variance of the smoothing; None for Silverman's rule, :math:`(4 / 3n)^{2/5}`.
         form: ``"asymptotic"`` or ``"exact"``, which costs 32 times the memory.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -84,7 +88,7 @@ def cramer_wold_loss(
     within = _overlap(width, pair_squares(z), d, form).mean()
     across = _overlap(width + 0.5, z.square().sum(1), d, form).mean()
     distance: Tensor = within - 2 * across + (1 + width) ** -0.5
-    return distance / (2 * math.sqrt(math.pi))
+    return times_batch(distance / (2 * math.sqrt(math.pi)), n, reduction)
 
 
 def _overlap(g: float, squares: Tensor, d: int, form: str) -> Tensor:
@@ -100,6 +104,11 @@ class CramerWoldLoss(Regularizer):
     """:func:`cramer_wold_loss` as a module."""
 
     def __init__(
-        self, *, gamma: float | None = None, form: Form = "asymptotic", group: Group = None
+        self,
+        *,
+        gamma: float | None = None,
+        form: Form = "asymptotic",
+        reduction: BatchReduction = "mean",
+        group: Group = None,
     ) -> None:
-        super().__init__(cramer_wold_loss, gamma=gamma, form=form, group=group)
+        super().__init__(cramer_wold_loss, gamma=gamma, form=form, reduction=reduction, group=group)

@@ -8,11 +8,20 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer, first_coordinate, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    BatchReduction,
+    Regularizer,
+    first_coordinate,
+    full_precision,
+    times_batch,
+    whole_batch,
+)
 
 
 @full_precision
-def energy_loss(z: Tensor, *, unbiased: bool = True, group: Group = None) -> Tensor:
+def energy_loss(
+    z: Tensor, *, unbiased: bool = True, reduction: BatchReduction = "mean", group: Group = None
+) -> Tensor:
     r"""Squared energy distance of a batch and N(0, I).
 
     .. math:: L = \frac2n \sum_i E\lVert z_i - Z \rVert - E\lVert Z - Z' \rVert
@@ -31,6 +40,7 @@ def energy_loss(z: Tensor, *, unbiased: bool = True, group: Group = None) -> Ten
     Args:
         z: (n, d), n >= 2.
         unbiased: leave out the pairs i = j; False counts them as 0, and L >= 0.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -58,11 +68,13 @@ def energy_loss(z: Tensor, *, unbiased: bool = True, group: Group = None) -> Ten
     ratio = math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     across = math.sqrt(math.pi) * ratio * (to_gaussian @ weight).mean()
     distance: Tensor = 2 * across - 2 * ratio - within
-    return distance
+    return times_batch(distance, n, reduction)
 
 
 class EnergyLoss(Regularizer):
     """:func:`energy_loss` as a module."""
 
-    def __init__(self, *, unbiased: bool = True, group: Group = None) -> None:
-        super().__init__(energy_loss, unbiased=unbiased, group=group)
+    def __init__(
+        self, *, unbiased: bool = True, reduction: BatchReduction = "mean", group: Group = None
+    ) -> None:
+        super().__init__(energy_loss, unbiased=unbiased, reduction=reduction, group=group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer
+from eae_core.regularizers.common import BatchReduction, Regularizer
 from eae_core.regularizers.knn import knn_entropy_loss
 from eae_core.regularizers.radial import radial_loss
 
@@ -18,6 +18,7 @@ def entropy_radial_loss(
     k: int = 1,
     radial_weight: float = RADIAL_WEIGHT,
     floor: float | None = None,
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Minus the entropy of a batch, plus a weight times what its norms lack.
@@ -33,6 +34,7 @@ def entropy_radial_loss(
         k: which neighbour.
         radial_weight: w, at least 0, in nats per squared unit of the code.
         floor: smallest distance that counts, see :func:`knn_entropy_loss`.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -50,8 +52,8 @@ def entropy_radial_loss(
     """
     if not 0 <= radial_weight < float("inf"):
         raise ValueError(f"radial_weight must be finite and at least 0, got {radial_weight}")
-    entropy = knn_entropy_loss(z, k=k, floor=floor, group=group)
-    return entropy + radial_weight * radial_loss(z, group=group)
+    entropy = knn_entropy_loss(z, k=k, floor=floor, reduction=reduction, group=group)
+    return entropy + radial_weight * radial_loss(z, reduction=reduction, group=group)
 
 
 class EntropyRadialLoss(Regularizer):
@@ -63,8 +65,14 @@ class EntropyRadialLoss(Regularizer):
         k: int = 1,
         radial_weight: float = RADIAL_WEIGHT,
         floor: float | None = None,
+        reduction: BatchReduction = "mean",
         group: Group = None,
     ) -> None:
         super().__init__(
-            entropy_radial_loss, k=k, radial_weight=radial_weight, floor=floor, group=group
+            entropy_radial_loss,
+            k=k,
+            radial_weight=radial_weight,
+            floor=floor,
+            reduction=reduction,
+            group=group,
         )

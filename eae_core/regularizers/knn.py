@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.entropy.knn import knn_entropy
+from eae_core.entropy.knn import Reduction, knn_entropy
 from eae_core.regularizers.common import Regularizer, full_precision, traceable_engine, whole_batch
 
 
@@ -16,6 +16,7 @@ def knn_entropy_loss(
     *,
     k: int = 1,
     floor: float | None = None,
+    reduction: Reduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Minus the Kozachenko-Leonenko estimate of the entropy of a batch, in nats.
@@ -29,10 +30,12 @@ def knn_entropy_loss(
         k: which neighbour.
         floor: smallest distance that counts; None refuses codes that coincide with a neighbour.
             torch.compile makes their term infinite instead, so that all is one graph.
+        reduction: "mean" for the estimate, "sum" for n times that, to go with an error that is
+            summed over the batch, "none" for the n local terms.
         group: ranks that hold the batch together.
 
     Returns:
-        A scalar in nats.
+        A scalar in nats, or (n,) for ``reduction="none"``.
 
     Raises:
         TypeError: no tensor of floats, or k is no integer.
@@ -49,6 +52,7 @@ def knn_entropy_loss(
     return -knn_entropy(
         whole_batch(z, group=group, least=k + 1),
         k,
+        reduction=reduction,
         zero="raise" if floor is None else "floor",
         floor=floor,
         engine=traceable_engine(),
@@ -59,5 +63,12 @@ def knn_entropy_loss(
 class KNNEntropyLoss(Regularizer):
     """:func:`knn_entropy_loss` as a module."""
 
-    def __init__(self, *, k: int = 1, floor: float | None = None, group: Group = None) -> None:
-        super().__init__(knn_entropy_loss, k=k, floor=floor, group=group)
+    def __init__(
+        self,
+        *,
+        k: int = 1,
+        floor: float | None = None,
+        reduction: Reduction = "mean",
+        group: Group = None,
+    ) -> None:
+        super().__init__(knn_entropy_loss, k=k, floor=floor, reduction=reduction, group=group)

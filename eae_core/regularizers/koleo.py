@@ -8,7 +8,14 @@ from torch import Tensor, nn
 from eae_core.distributed import Group
 from eae_core.entropy.samples import log_distances
 from eae_core.neighbors import nearest_neighbors
-from eae_core.regularizers.common import Regularizer, full_precision, traceable_engine, whole_batch
+from eae_core.regularizers.common import (
+    BatchReduction,
+    Regularizer,
+    full_precision,
+    times_batch,
+    traceable_engine,
+    whole_batch,
+)
 
 _REPEATED = (
     "codes have the direction of another, so their logarithm is minus infinity: remove duplicates, "
@@ -17,7 +24,14 @@ _REPEATED = (
 
 
 @full_precision
-def koleo_loss(z: Tensor, *, k: int = 1, floor: float | None = None, group: Group = None) -> Tensor:
+def koleo_loss(
+    z: Tensor,
+    *,
+    k: int = 1,
+    floor: float | None = None,
+    reduction: BatchReduction = "mean",
+    group: Group = None,
+) -> Tensor:
     r"""Minus the mean logarithm of the distance from each direction to its nearest neighbours.
 
     .. math:: L = -\frac1{nk} \sum_{i=1}^n \sum_{m=1}^k \log \rho_m(i),
@@ -31,6 +45,7 @@ def koleo_loss(z: Tensor, *, k: int = 1, floor: float | None = None, group: Grou
         z: (n, d), n > k.
         k: how many neighbours count: 1 in DINOv2; DINOv3 also takes more, in groups of 16 rows.
         floor: smallest distance that counts; None refuses equal directions.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -58,11 +73,18 @@ def koleo_loss(z: Tensor, *, k: int = 1, floor: float | None = None, group: Grou
     for m in range(1, k + 1):
         found = nearest_neighbors(u, k=m, engine=traceable_engine(), validate=False)
         total = total - log_distances(u, u, found.indices, floor, complaint).mean()
-    return (total / k).to(u.dtype)
+    return times_batch((total / k).to(u.dtype), len(u), reduction)
 
 
 class KoLeoLoss(Regularizer):
     """:func:`koleo_loss` as a module."""
 
-    def __init__(self, *, k: int = 1, floor: float | None = None, group: Group = None) -> None:
-        super().__init__(koleo_loss, k=k, floor=floor, group=group)
+    def __init__(
+        self,
+        *,
+        k: int = 1,
+        floor: float | None = None,
+        reduction: BatchReduction = "mean",
+        group: Group = None,
+    ) -> None:
+        super().__init__(koleo_loss, k=k, floor=floor, reduction=reduction, group=group)

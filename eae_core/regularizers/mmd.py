@@ -8,11 +8,13 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
+    BatchReduction,
     Regularizer,
     constant,
     full_precision,
     mean_over_pairs,
     pair_squares,
+    times_batch,
     whole_batch,
 )
 
@@ -25,6 +27,7 @@ def mmd_loss(
     *,
     scales: tuple[float, ...] = SCALES,
     unbiased: bool = True,
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Squared discrepancy of a batch and N(0, I), under a sum of inverse multiquadrics.
@@ -45,6 +48,7 @@ def mmd_loss(
         z: (n, d), n >= 2.
         scales: s, of the kernels' widths.
         unbiased: leave out the pairs i = j; False counts them, and L >= 0.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -72,7 +76,7 @@ def mmd_loss(
     rate, log_weight, between = _mixture(d, scales, z.dtype, z.device)
     across = torch.exp(log_weight - z.square().sum(1)[:, None] * rate).sum(1).mean()
     discrepancy: Tensor = within - 2 * across + between
-    return discrepancy
+    return times_batch(discrepancy, len(z), reduction)
 
 
 @constant
@@ -99,6 +103,13 @@ class MMDLoss(Regularizer):
     """:func:`mmd_loss` as a module."""
 
     def __init__(
-        self, *, scales: tuple[float, ...] = SCALES, unbiased: bool = True, group: Group = None
+        self,
+        *,
+        scales: tuple[float, ...] = SCALES,
+        unbiased: bool = True,
+        reduction: BatchReduction = "mean",
+        group: Group = None,
     ) -> None:
-        super().__init__(mmd_loss, scales=scales, unbiased=unbiased, group=group)
+        super().__init__(
+            mmd_loss, scales=scales, unbiased=unbiased, reduction=reduction, group=group
+        )

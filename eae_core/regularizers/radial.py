@@ -6,11 +6,18 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer, chi_quantiles, full_precision, whole_batch
+from eae_core.regularizers.common import (
+    BatchReduction,
+    Regularizer,
+    chi_quantiles,
+    full_precision,
+    times_batch,
+    whole_batch,
+)
 
 
 @full_precision
-def radial_loss(z: Tensor, *, group: Group = None) -> Tensor:
+def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group = None) -> Tensor:
     r"""Squared Wasserstein distance of the norms of a batch to the norm of N(0, I).
 
     .. math:: L = \frac1n \sum_{i=1}^n \bigl( \lVert z \rVert_{(i)} - q_i \bigr)^2,
@@ -22,6 +29,7 @@ def radial_loss(z: Tensor, *, group: Group = None) -> Tensor:
 
     Args:
         z: (n, d), n >= 2.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -42,11 +50,11 @@ def radial_loss(z: Tensor, *, group: Group = None) -> Tensor:
     z = whole_batch(z, group=group)
     n, d = z.shape
     norms: Tensor = torch.linalg.vector_norm(z, dim=1).sort().values  # (n,)
-    return (norms - chi_quantiles(n, d, z)).square().mean()
+    return times_batch((norms - chi_quantiles(n, d, z)).square().mean(), n, reduction)
 
 
 class RadialLoss(Regularizer):
     """:func:`radial_loss` as a module."""
 
-    def __init__(self, *, group: Group = None) -> None:
-        super().__init__(radial_loss, group=group)
+    def __init__(self, *, reduction: BatchReduction = "mean", group: Group = None) -> None:
+        super().__init__(radial_loss, reduction=reduction, group=group)

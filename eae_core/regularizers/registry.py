@@ -47,7 +47,7 @@ def regularizer_options(name: str) -> list[str]:
 
     Example:
         >>> regularizer_options("koleo")
-        ['k', 'floor', 'group']
+        ['k', 'floor', 'reduction', 'group']
     """
     if name not in REGULARIZERS:
         raise ValueError(f"unknown regularizer {name!r}; {nearest(name, REGULARIZERS)}")

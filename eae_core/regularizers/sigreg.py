@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import Regularizer, full_precision, project, whole_batch
+from eae_core.regularizers.common import (
+    BatchReduction,
+    Regularizer,
+    full_precision,
+    project,
+    times_batch,
+    whole_batch,
+)
 
 
 @full_precision
@@ -19,6 +26,7 @@ def sigreg_loss(
     knots: int = 17,
     t_max: float = 3.0,
     directions: Tensor | None = None,
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Mean over random directions of the Epps-Pulley statistic of the projections.
@@ -36,6 +44,7 @@ def sigreg_loss(
         knots: of the sum, with 0.
         t_max: T.
         directions: (d, slices) to take instead.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -67,13 +76,21 @@ def sigreg_loss(
         target = math.exp(-((knot * step) ** 2) / 2)
         error = (cos.mean(0) - target).square() + sin.mean(0).square()  # (slices,)
         total = total + (target if knot < knots - 1 else target / 2) * error
-    return 2 * step * len(y) * total.mean()  # both signs of t
+    return times_batch(2 * step * len(y) * total.mean(), len(y), reduction)  # both signs of t
 
 
 class SIGRegLoss(Regularizer):
     """:func:`sigreg_loss` as a module."""
 
     def __init__(
-        self, *, slices: int = 256, knots: int = 17, t_max: float = 3.0, group: Group = None
+        self,
+        *,
+        slices: int = 256,
+        knots: int = 17,
+        t_max: float = 3.0,
+        reduction: BatchReduction = "mean",
+        group: Group = None,
     ) -> None:
-        super().__init__(sigreg_loss, slices=slices, knots=knots, t_max=t_max, group=group)
+        super().__init__(
+            sigreg_loss, slices=slices, knots=knots, t_max=t_max, reduction=reduction, group=group
+        )

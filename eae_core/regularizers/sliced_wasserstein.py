@@ -6,17 +6,24 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
+    BatchReduction,
     Regularizer,
     full_precision,
     normal_quantiles,
     project,
+    times_batch,
     whole_batch,
 )
 
 
 @full_precision
 def sliced_wasserstein_loss(
-    z: Tensor, *, slices: int = 256, directions: Tensor | None = None, group: Group = None
+    z: Tensor,
+    *,
+    slices: int = 256,
+    directions: Tensor | None = None,
+    reduction: BatchReduction = "mean",
+    group: Group = None,
 ) -> Tensor:
     r"""Mean over random directions of the squared distance of sorted projections to quantiles.
 
@@ -30,6 +37,7 @@ def sliced_wasserstein_loss(
         z: (n, d), n >= 2.
         slices: number of random directions, drawn anew at every call.
         directions: (d, slices) to take instead.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -50,11 +58,14 @@ def sliced_wasserstein_loss(
     """
     y = project(whole_batch(z, group=group), slices, directions, group)  # (n, slices)
     quantiles = normal_quantiles(len(y), y)
-    return (y.sort(dim=0).values - quantiles[:, None]).square().mean()
+    distance = (y.sort(dim=0).values - quantiles[:, None]).square().mean()
+    return times_batch(distance, len(y), reduction)
 
 
 class SlicedWassersteinLoss(Regularizer):
     """:func:`sliced_wasserstein_loss` as a module."""
 
-    def __init__(self, *, slices: int = 256, group: Group = None) -> None:
-        super().__init__(sliced_wasserstein_loss, slices=slices, group=group)
+    def __init__(
+        self, *, slices: int = 256, reduction: BatchReduction = "mean", group: Group = None
+    ) -> None:
+        super().__init__(sliced_wasserstein_loss, slices=slices, reduction=reduction, group=group)

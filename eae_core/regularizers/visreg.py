@@ -6,10 +6,12 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
+    BatchReduction,
     Regularizer,
     full_precision,
     normal_quantiles,
     project,
+    times_batch,
     whole_batch,
 )
 
@@ -24,6 +26,7 @@ def visreg_loss(
     center_weight: float = 1.0,
     eps: float = 1e-4,
     directions: Tensor | None = None,
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Means to 0, standard deviations to 1, and projections of what is left to quantiles.
@@ -43,6 +46,7 @@ def visreg_loss(
         center_weight: of the means.
         eps: added to the deviations.
         directions: (d, slices) to take instead.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -69,7 +73,8 @@ def visreg_loss(
     quantiles = normal_quantiles(len(y), y, 0.0)
     shape = (y.sort(dim=0).values - quantiles[:, None]).square().mean()
     scale = (1 - deviation).square().mean()
-    return scale_weight * scale + shape_weight * shape + center_weight * mean.square().mean()
+    total = scale_weight * scale + shape_weight * shape + center_weight * mean.square().mean()
+    return times_batch(total, len(z), reduction)
 
 
 class VISRegLoss(Regularizer):
@@ -83,6 +88,7 @@ class VISRegLoss(Regularizer):
         shape_weight: float = 1.0,
         center_weight: float = 1.0,
         eps: float = 1e-4,
+        reduction: BatchReduction = "mean",
         group: Group = None,
     ) -> None:
         super().__init__(
@@ -92,5 +98,6 @@ class VISRegLoss(Regularizer):
             shape_weight=shape_weight,
             center_weight=center_weight,
             eps=eps,
+            reduction=reduction,
             group=group,
         )

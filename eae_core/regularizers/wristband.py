@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
+    BatchReduction,
     Regularizer,
     constant,
     full_precision,
     pair_squares,
+    times_batch,
     whole_batch,
 )
 
@@ -37,6 +39,7 @@ def wristband_loss(
     radial_weight: float = 0.1,
     moment_weight: float = 1.0,
     batches: int = 1024,
+    reduction: BatchReduction = "mean",
     group: Group = None,
 ) -> Tensor:
     r"""Repulsion of directions and radii, radii to uniform, moments to the identity's.
@@ -65,6 +68,7 @@ def wristband_loss(
         radial_weight: of Q.
         moment_weight: of M.
         batches: drawn for the calibration.
+        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
         group: ranks that hold the batch together.
 
     Returns:
@@ -94,7 +98,7 @@ def wristband_loss(
         for part, weight, mean, spread in zip(parts, weights, means, spreads, strict=True)
     ]
     score: Tensor = torch.stack(scores).sum() / total
-    return score
+    return times_batch(score, n, reduction)
 
 
 def wristband_parts(z: Tensor, beta: float, alpha: float) -> WristbandParts:
@@ -144,6 +148,7 @@ class WristbandLoss(Regularizer):
         radial_weight: float = 0.1,
         moment_weight: float = 1.0,
         batches: int = 1024,
+        reduction: BatchReduction = "mean",
         group: Group = None,
     ) -> None:
         super().__init__(
@@ -153,5 +158,6 @@ class WristbandLoss(Regularizer):
             radial_weight=radial_weight,
             moment_weight=moment_weight,
             batches=batches,
+            reduction=reduction,
             group=group,
         )

@@ -40,6 +40,13 @@ def test_the_same_cells_give_the_same_html():
     assert table(ROWS)._repr_html_() == table(ROWS)._repr_html_()
 
 
+def test_words_may_be_broken_and_numbers_may_not():
+    soup, _ = cells(table([{"model": "AE", "distance": 3.0, "verdict": "no better than chance"}]))
+    classes = {cell.get_text(): cell.get("class") for cell in soup.find_all("td")}
+    assert "words" in classes["no better than chance"]
+    assert "words" not in classes["3.00"]
+
+
 def test_what_is_not_there_is_named():
     with pytest.raises(ValueError, match="no column 'size'; there are model, distance, images"):
         table(ROWS, best={"size": "min"})

@@ -52,6 +52,7 @@ def test_local_terms_average_to_the_estimate(estimate):
     local = estimate(x, y, 2, reduction="none")
     assert local.shape == (30,)
     torch.testing.assert_close(local.mean(), estimate(x, y, 2))
+    torch.testing.assert_close(local.sum(), estimate(x, y, 2, reduction="sum"))
 
 
 @pytest.mark.parametrize(("n", "m"), [(100, 99), (100, 5000), (5000, 100), (3, 2)])
@@ -291,7 +292,7 @@ def test_refuses_neighbours_out_of_reach():
     [
         ({"k": 1.5}, TypeError, "integer"),
         ({"k": True}, TypeError, "integer"),
-        ({"reduction": "sum"}, ValueError, "mean, none"),
+        ({"reduction": "batch"}, ValueError, "mean, sum, none"),
         ({"zero": "skip"}, ValueError, "raise, floor"),
         ({"zero": "floor"}, ValueError, "floor > 0"),
         ({"floor": 1e-6}, ValueError, "pass both"),

@@ -39,11 +39,12 @@ def test_equals_the_formula(k, d):
     torch.testing.assert_close(knn_entropy(z, k), by_definition(z, k), rtol=1e-12, atol=1e-12)
 
 
-def test_local_terms_average_to_the_estimate():
+def test_local_terms_average_to_the_estimate_and_add_up_to_its_sum():
     z = normal(50, 4)
     local = knn_entropy(z, 3, reduction="none")
     assert local.shape == (50,)
     torch.testing.assert_close(local.mean(), knn_entropy(z, 3))
+    torch.testing.assert_close(local.sum(), knn_entropy(z, 3, reduction="sum"))
 
 
 def test_log_correction_is_the_first_published_form():
@@ -191,7 +192,7 @@ def test_refuses_impossible_neighbours(k):
     [
         ({"k": 1.5}, TypeError, "integer"),
         ({"k": True}, TypeError, "integer"),
-        ({"reduction": "sum"}, ValueError, "mean, none"),
+        ({"reduction": "batch"}, ValueError, "mean, sum, none"),
         ({"zero": "skip"}, ValueError, "raise, floor"),
         ({"correction": "ln"}, ValueError, "digamma, log"),
         ({"correction": "log", "k": 2}, ValueError, "k = 1"),

@@ -1,5 +1,6 @@
 """Encoder and decoder written for other programs, and what they compute there."""
 
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -64,13 +65,11 @@ def test_every_model_keeps_the_number_of_rows_open(name, how):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 8, 8), (5,)])
 def test_onnx_takes_any_batch(shape, tmp_path):
-    runtime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxscript onnxruntime")
-    pytest.importorskip("onnxscript", reason="pip install onnxscript")
     model = model_of("batch_norm", shape)
     files = export_model(model, tmp_path, "onnx")
     parts = (model.encode, model.decode)
     for path, part, inputs in zip(files, parts, (shape, (3,)), strict=True):
-        session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         for n in (1, 7):
             x = torch.rand(n, *inputs)
             (found,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})

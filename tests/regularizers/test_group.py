@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from term_table import NAMES, SLICED, codes, terms
 
-from eae_core.regularizers import build_regularizer, calibrated, radial_loss
+from eae_core.regularizers import RadialLoss, build_regularizer, calibrated, radial_loss
 
 COUNTS, D = (9, 6), 3
 
@@ -25,6 +25,11 @@ def scored(rows: torch.Tensor, group: object, seed: int) -> dict:
     all_terms = terms(D)
     drawn = {f"{name} drawn": build_regularizer(name, slices=5, **options) for name in SLICED}
     drawn["calibrated"] = calibrated(radial_loss, batches=8, group=group)
+    drawn["calibrated by its term's group"] = calibrated(RadialLoss(group=group), batches=8)
+    both = calibrated(RadialLoss(), batches=8)  # as a training in several processes leaves it
+    both.group = both.term.group = group
+    drawn["calibrated and its term"] = both
+    drawn["sum"] = RadialLoss(reduction="sum", group=group)
     results = {}
     for name, term in (all_terms | drawn).items():
         network = encoder()
@@ -65,7 +70,7 @@ def test_two_ranks_are_one_process(tmp_path):
         assert process.exitcode == 0
     parts = [pickle.loads((tmp_path / str(rank)).read_bytes()) for rank in range(2)]
     whole = scored(codes(sum(COUNTS), D), None, seed=0)  # the first rank's directions hold
-    assert len(whole) == len(NAMES) + len(SLICED) + 1
+    assert len(whole) == len(NAMES) + len(SLICED) + 4
     for name, (value, gradient) in whole.items():
         for part in parts:
             assert part[name][0] == pytest.approx(value, rel=1e-9, abs=1e-12), name

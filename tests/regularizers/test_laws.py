@@ -104,6 +104,34 @@ def test_a_module_is_its_function_and_holds_no_state(name):
     assert all(f"{option}={chosen!r}" in repr(module) for option, chosen in few.items())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sum_is_so_many_times_the_mean(name):
+    """So that beside an error summed over the batch a weight is what it is beside a mean."""
+    z, term = codes(12, 3), terms(3)[name]
+    torch.testing.assert_close(term(z, reduction="sum"), 12 * term(z, reduction="mean"))
+    with pytest.raises(ValueError, match="reduction must be one of mean, sum"):
+        term(z, reduction="batchmean")
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_a_module_has_the_reduction_of_its_function(name):
+    few = {"batches": 8} if "batches" in regularizer_options(name) else {}
+    z, values = codes(12, 3), []
+    for reduction in ("mean", "sum"):
+        torch.manual_seed(0)
+        module = build_regularizer(name, reduction=reduction, **few)
+        assert f"reduction={reduction!r}" in repr(module)
+        values.append(module(z).item())
+    assert values[1] == pytest.approx(12 * values[0], rel=1e-12)
+
+
+def test_the_entropy_of_a_batch_has_a_term_for_each_row():
+    z = codes(12, 3)
+    local = r.knn_entropy_loss(z, reduction="none")
+    assert local.shape == (12,)
+    torch.testing.assert_close(local.mean(), r.knn_entropy_loss(z))
+
+
 @pytest.mark.parametrize("name", ["sigreg", "visreg", "sliced_wasserstein"])
 def test_directions_are_drawn_anew(name):
     module = build_regularizer(name, slices=8)

@@ -19,6 +19,9 @@ def test_imports_and_plots_are_folded_and_the_rest_is_not():
     assert "hide-input" in folded("import math\nfrom a import b\nb()").metadata.tags
     assert "hide-input" in folded("axes.plot(x)", picture).metadata.tags
     assert folded("x = math.pi").metadata.tags == []
+    assert "hide-input" in folded("check(x)", said("holds: a: value 1")).metadata.tags
+    assert folded("def f(): ...\ncheck(x)", said("holds: a: value 1")).metadata.tags == []
+    assert folded("check(x)", said("mean 3", "holds: a: value 1")).metadata.tags == []
     assert folded("x = 1", picture, tags=["parameters"]).metadata.tags == ["parameters"]
     assert folded("axes.plot(x)", picture, tags=["show-input"]).metadata.tags == ["show-input"]
 
@@ -31,6 +34,12 @@ def test_claims_go_behind_a_badge_and_other_lines_stay():
     assert "a &lt; b: value 1" in badge.data["text/html"]
     assert badge.data["text/plain"].splitlines()[0] == first
     assert "open" not in badge.data["text/html"]
+
+
+def test_claims_of_a_cell_stand_behind_one_badge():
+    first, second = folded("f()", said("holds: a: value 1"), said("b", "holds: c: value 2")).outputs
+    assert first.text == "b\n"
+    assert "<summary>2 checks hold</summary>" in second.data["text/html"]
 
 
 def test_a_claim_that_fails_is_red_and_open():

@@ -91,6 +91,8 @@ def test_gradient_and_local_terms(ball):
     mean = sphere_knn_entropy(normalize(u, dim=1), 2, ball=ball)
     assert local.shape == (9,)
     assert local.mean().item() == pytest.approx(mean.item(), abs=1e-12)
+    total = sphere_knn_entropy(normalize(u, dim=1), 2, ball=ball, reduction="sum")
+    assert total.item() == pytest.approx(9 * mean.item(), abs=1e-12)
 
 
 def test_invariant_under_rotation_and_keeps_its_dtype():
@@ -120,7 +122,7 @@ def test_antipodes_have_finite_value_and_gradient():
         (lambda: sphere_knn_entropy(2 * on_sphere(5, 3)), ValueError, "5 of 5 rows.*normalize"),
         (lambda: sphere_knn_entropy(on_sphere(5, 3), 5), ValueError, "k must lie in"),
         (lambda: sphere_knn_entropy(on_sphere(5, 3), ball="round"), ValueError, "cap, flat"),
-        (lambda: sphere_knn_entropy(on_sphere(5, 3), reduction="sum"), ValueError, "mean, none"),
+        (lambda: sphere_knn_entropy(on_sphere(5, 3), reduction="all"), ValueError, "sum, none"),
         (
             lambda: sphere_knn_entropy(on_sphere(5, 3).repeat(2, 1)),
             DuplicatePointsError,

@@ -1,0 +1,72 @@
+"""Figures on a dark page: the same picture, its lightness turned around, its images as they are."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from eae_book.photos import Boxes, photos_in
+
+GROUND = (0x14, 0x18, 0x1E)  # the theme's page in the dark
+INK = (0xE9, 0xEC, 0xF0)
+END = "-dark"
+
+
+def darken(html: Path) -> int:
+    """Give every figure that says where its images are a dark twin; returns how many there are.
+
+    The twin is shown in its place in the dark, and loaded only then.
+    """
+    made = set()
+    for path in sorted((html / "_images").glob("*.png")):
+        png = path.read_bytes()
+        boxes = photos_in(png)
+        if boxes is not None:
+            path.with_name(f"{path.stem}{END}.png").write_bytes(dark_picture(png, boxes))
+            made.add(path.name)
+    for page in sorted(html.rglob("*.html")) if made else []:
+        text = page.read_text(encoding="utf-8")
+        new = re.sub(r"<img\b[^>]*>", lambda found: _twins(found[0], made), text)
+        if new != text:
+            page.write_text(new, encoding="utf-8")
+    return len(made)
+
+
+def _twins(tag: str, made: set[str]) -> str:
+    """An image's tag, and behind it that of its dark twin if it has one."""
+    source = re.search(r'src="([^"]*_images/)([^"/]+)\.png"', tag)
+    if source is None or f"{source[2]}.png" not in made:
+        return tag
+    dark = tag.replace(source[0], f'src="{source[1]}{source[2]}{END}.png" loading="lazy"')
+    return _classed(tag, "light-twin") + _classed(dark, "dark-twin dark-light")
+
+
+def _classed(tag: str, name: str) -> str:
+    if 'class="' in tag:
+        return tag.replace('class="', f'class="{name} ', 1)
+    return tag.replace("<img", f'<img class="{name}"', 1)
+
+
+def dark_picture(png: bytes, boxes: Boxes) -> bytes:
+    """The picture with white as the dark page and black as its ink; hues stay.
+
+    The sum of each pixel's largest and smallest channel is mirrored (its lightness in HSL), which
+    is linear in every pixel that blends a colour with white: edges stay smooth.
+    """
+    with Image.open(io.BytesIO(png)) as picture:
+        light = np.asarray(picture.convert("RGB"))
+    values = light / 255.0
+    turned = values + 1 - values.max(-1, keepdims=True) - values.min(-1, keepdims=True)
+    ground, ink = np.array(GROUND), np.array(INK)
+    dark = np.rint(ground + (ink - ground) * turned).astype(np.uint8)
+    for left, top, right, bottom in boxes:
+        area = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
+        dark[area] = light[area]
+    buffer = io.BytesIO()
+    flat = Image.fromarray(dark).quantize(256, dither=Image.Dither.NONE)
+    flat.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,76 @@
+"""The first page: samples of four models once all four are recorded, and findings from records."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from eae_book.render.front import FRONT, GAP, SETS, VARIANTS, front_files
+from eae_core.evaluation.sheets import sheet_names, write_sheet
+from eae_core.records import new_record, write_record
+
+RUNS = ("ae", "eae-w0", "eae-w1", "eae-pin")
+
+
+def record(root, dataset, model, distance, *, sheet=True):
+    channels, side = (1, 32) if dataset == "mnist" else (3, 64)
+    features = SETS[dataset][1]
+    made = new_record(
+        FRONT,
+        f"{dataset}-{model}-seed0",
+        parameters={"dataset": dataset},
+        metrics={f"fd_{features}_standard": distance},
+    )
+    write_record(made, root / FRONT / f"{made.run}.json")
+    if sheet:
+        shade = torch.arange(10).view(10, 1, 1, 1).expand(10, channels, side, side) / 10
+        rows = dict.fromkeys(sheet_names(["own"]), shade)
+        write_sheet(rows, root / FRONT / made.run)
+
+
+def figures(root):
+    files = front_files(root)
+    return BeautifulSoup(files["_front.md"], "html.parser").select("figure"), files
+
+
+def test_without_records_there_are_findings_and_no_picture(tmp_path):
+    found, files = figures(tmp_path)
+    assert found == []
+    assert list(files) == ["_front.md"]
+    assert "What we found" in files["_front.md"]
+
+
+def test_a_data_set_is_shown_once_all_four_models_are_there(tmp_path):
+    for number, model in enumerate(RUNS[:-1]):
+        record(tmp_path, "mnist", model, 30.0 + number)
+    assert figures(tmp_path)[0] == []
+    record(tmp_path, "mnist", RUNS[-1], 12.34, sheet=False)
+    assert figures(tmp_path)[0] == [], "numbers without pictures"
+    record(tmp_path, "mnist", RUNS[-1], 12.34)
+    (figure,), files = figures(tmp_path)
+    assert [p.b.get_text() for p in figure.select("p")] == list(VARIANTS.values())
+    assert [p.get_text().split()[-1] for p in figure.select("p")] == [
+        "30.0",
+        "31.0",
+        "32.0",
+        "12.3",
+    ]
+    sources = [img["src"].removeprefix("../") for img in figure.select("img")]
+    assert set(sources) == set(files) - {"_front.md"}
+    strip = np.asarray(Image.open(io.BytesIO(files[sources[0]])))
+    assert strip.shape == (32, 10 * 32 + 9 * GAP, 4)
+    assert strip[0, 0].tolist() == [0, 0, 0, 255]
+    assert strip[0, 32].tolist()[-1] == 0, "nothing between two images"
+    assert strip[0, 34, :3] == pytest.approx(25.5, abs=1)
+
+
+def test_other_data_sets_stand_below_the_findings(tmp_path):
+    for dataset in ("mnist", "celeba64"):
+        for model in RUNS:
+            record(tmp_path, dataset, model, 5.0)
+    text = front_files(tmp_path)["_front.md"]
+    places = [text.index(part) for part in ("fig-front-mnist", "What we found", "fig-front-faces")]
+    assert places == sorted(places)
