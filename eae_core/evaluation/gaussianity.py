@@ -92,9 +92,10 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
         TypeError, ValueError: no floats n x d, too few codes, NaN or infinity, duplicated codes.
 
     Example:
-        >>> report = gaussianity_report(torch.randn(1000, 4,
-        generator=torch.Generator().manual_seed(0))) >>> report.worst_ks < report.ks_threshold,
-        abs(report.entropy_gap) < 0.2 (True, True)
+        >>> z = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
+        >>> report = gaussianity_report(z)
+        >>> report.worst_ks < report.ks_threshold, abs(report.entropy_gap) < 0.2
+        (True, True)
     """
     entropy = knn_entropy(z.double(), k).item()  # refuses bad shapes and values
     z = check_codes(z)
