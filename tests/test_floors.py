@@ -20,7 +20,16 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("checks", "plotting", "tables", "provenance", "published", "standins", "distributions"),
+    (
+        "checks",
+        "plotting",
+        "tables",
+        "provenance",
+        "published",
+        "standins",
+        "distributions",
+        "photos",
+    ),
     ("studies", "gans"),
     ("revisions", "constraints"),
     ("records",),
