@@ -20,6 +20,7 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
+    ("photos",),
     (
         "checks",
         "plotting",
@@ -28,7 +29,6 @@ BOOK = [
         "published",
         "standins",
         "distributions",
-        "photos",
     ),
     ("studies", "gans"),
     ("revisions", "constraints"),

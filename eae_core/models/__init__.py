@@ -2,15 +2,10 @@
 
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
 from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
-from eae_core.models.conversion import (
-    PUBLISHED,
-    PublishedWeight,
-    convert_weight,
-    published_options,
-)
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
 from eae_core.models.networks import build_networks
+from eae_core.models.published import published_options
 from eae_core.models.regularized import (
     AEL2,
     RAE,
@@ -42,7 +37,6 @@ __all__ = [
     "CVVAE",
     "EAE",
     "MODELS",
-    "PUBLISHED",
     "RAE",
     "RAEGP",
     "RAEL2",
@@ -55,7 +49,6 @@ __all__ = [
     "CVVAEOptions",
     "EAEOptions",
     "ModelOptions",
-    "PublishedWeight",
     "RAEGPOptions",
     "RAEL2Options",
     "RAEOptions",
@@ -67,7 +60,6 @@ __all__ = [
     "build_dense_model",
     "build_model",
     "build_networks",
-    "convert_weight",
     "decode_codes",
     "decoder_l2",
     "dense_networks",

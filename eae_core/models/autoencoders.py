@@ -4,7 +4,7 @@ Every model owns its objective: :meth:`Autoencoder.loss` returns named terms, of
 minimised. One convention of reduction holds for all: squared error is summed over pixels and
 channels, terms of the code are summed over its dimensions, and both are averaged over the batch;
 entropy and divergences are in nats. So a weight of 1 trades one nat against one unit of squared
-error. :mod:`eae_core.models.conversion` brings published weights into this convention.
+error. :func:`published_options` has the published weights in this convention.
 """
 
 from __future__ import annotations
