@@ -84,7 +84,6 @@ FUNCTIONS = {
     "with a floor": lambda z: e.knn_entropy(z, 3, zero="floor", floor=1e-6),
     "divergence": lambda z: e.knn_kl_divergence(z, other(z)),
     "in batches": collected,
-    "gap": e.gaussian_gap,
     "report": evaluation.gaussianity_report,
     "sliced": evaluation.sliced_wasserstein,
     "energy": evaluation.energy_distance,
