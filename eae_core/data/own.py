@@ -26,6 +26,7 @@ from eae_core.files import expanded, read_as_numpy
 RESIDENT_MOST = 4 * 2**30  # bytes of a set that is loaded whole
 TEST_NAMES = ("test", "val", "valid", "validation")  # of folders beside one named train
 ALL = "all"
+_NAMED = 5  # arrays of a file whose names are said
 
 
 @dataclass(frozen=True)
@@ -211,11 +212,17 @@ def _read_array(path: Path) -> NDArray[Any]:
     if isinstance(found, np.ndarray):
         return found
     with found:
+        if path.suffix.lower() != ".npz":
+            raise ValueError(
+                f"{path} is a packed folder: unpack it, and give the folder; an array goes into "
+                "an .npy or .npz file"
+            )
         name = "images" if "images" in found.files else found.files[0] if found.files else ""
         if name != "images" and len(found.files) != 1:
+            some = ", ".join(found.files[:_NAMED]) + (", ..." if found.files[_NAMED:] else "")
             raise ValueError(
-                f"{path} holds {', '.join(found.files) or 'no array'}: keep one array in it, or "
-                "call one of them images"
+                f"{path} holds {some or 'no array'}: keep one array in it, or call one of them "
+                "images"
             )
         with read_as_numpy(path):
             array: NDArray[Any] = found[name]

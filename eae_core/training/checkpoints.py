@@ -89,8 +89,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        found = "is a folder or a device" if path.exists() else "is not there"
-        raise FileNotFoundError(f"there is no checkpoint {path}: it {found}")
+        hint = f": it is a folder, name the file in it, {path / 'model.safetensors'}"
+        raise FileNotFoundError(f"there is no checkpoint {path}{hint if path.is_dir() else ''}")
     tensors: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

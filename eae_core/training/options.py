@@ -157,11 +157,14 @@ def check_sizes(model: nn.Module, source: Source, options: LoopOptions) -> None:
     if size > len(source):
         raise ValueError(
             f"batch_size {size} is larger than the set: {source.name} ({source.split}) has "
-            f"{len(source)} images here"
+            f"{len(source)} images here; make it {len(source)} or less"
         )
     shape = (getattr(model, "config", None) or {}).get("image_shape")
     if shape is not None and tuple(shape) != tuple(source.image_shape):
+        found = tuple(source.image_shape)
+        last = tuple(shape) == (*found[-1:], *found[:-1])
+        hint = ": a tensor has its channels first, see x.movedim(-1, 1)" if last else ""
         raise ValueError(
             f"the model is for images of shape {tuple(shape)} (channels, height, width), "
-            f"{source.name} has {tuple(source.image_shape)}"
+            f"{source.name} has {found}{hint}"
         )

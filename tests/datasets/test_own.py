@@ -1,6 +1,7 @@
 """Own folders and arrays: what is loaded, how it is split, and what is said about it."""
 
 import os
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -165,6 +166,14 @@ def test_one_array_of_several(tmp_path, root):
     np.savez(tmp_path / "x.npz", a=np.zeros((9, 4, 4)), b=np.zeros(9))
     with pytest.raises(ValueError, match="holds a, b: keep one array"):
         load_array(tmp_path / "x.npz")
+
+
+def test_a_packed_folder_is_to_be_unpacked(tmp_path, root):
+    with ZipFile(tmp_path / "photos.zip", "w") as packed:
+        for number in range(50):
+            packed.writestr(f"photos/{number}.png", b"")
+    with pytest.raises(ValueError, match=r"photos\.zip is a packed folder: unpack it"):
+        load_array(tmp_path / "photos.zip")
 
 
 @pytest.mark.parametrize(
