@@ -103,7 +103,7 @@ def test_places_that_are_no_files(tmp_path, kind):
         path.symlink_to("nowhere")
     else:
         path = "/dev/zero"
-    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*: it is"):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
         load_model(path)
 
 
