@@ -120,8 +120,8 @@ def open_data(
         return _of_folder(found, test_fraction)
     if path.suffix.lower() in (*PACKED, *SUFFIXES):
         raise ValueError(
-            f"{where} is neither a folder of pictures nor an array: unpack what is packed, and give "
-            "the folder that holds a picture"
+            f"{where} is neither a folder of pictures nor an array: unpack what is packed, and "
+            "give the folder that holds a picture"
         )
     if size is not None:
         raise ValueError(f"the images of {where} have a size: leave it out")

@@ -148,6 +148,7 @@ def test_a_grey_folder_for_a_model_of_colours(said, place, tmp_path):
 
 def refusals(place):
     run, photo = place / "run", place / "photos" / "000.png"
+    judged = ["evaluate", run, "--data", place / "photos", "--test-fraction", "0.4"]
     return [
         (["sample", "nowhere"], "there is no model nowhere"),
         (["sample", place / "photos"], "there is no model"),
@@ -164,11 +165,7 @@ def refusals(place):
         (["encode", run, "--data", "nothing"], "no file or folder of this name"),
         (["reconstruct", run, photo, "-o", "z.jpg"], "a .png or .webp file, not z.jpg"),
         (["interpolate", run, photo, photo, "--steps", "1"], "at least 2, the two ends"),
-        (
-            ["evaluate", run, "--data", place / "photos", "--networks", "classifier"]
-            + ["--test-fraction", "0.4"],
-            "labelled",
-        ),
+        ([*judged, "--networks", "classifier"], "labelled"),
         (["export", run], "say which: --onnx, --torch or --safetensors"),
     ]
 
