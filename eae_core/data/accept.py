@@ -241,7 +241,12 @@ class _Items:
 
     def __getitem__(self, index: int) -> Tensor:
         with _seeded(self.seed, index):
-            item = _first(self.data[index])
+            try:
+                item = _first(self.data[index])
+            except IndexError as error:
+                raise ValueError(
+                    f"the set says that it has {len(self.data)} items, but gives no item {index}"
+                ) from error
         if not isinstance(item, Tensor):
             item = np.asarray(item)  # also of a picture of Pillow's
         try:

@@ -183,7 +183,7 @@ def test_a_packed_folder_is_to_be_unpacked(tmp_path, root):
         (lambda p: None, {}, "no file or folder of this name"),
         (lambda p: p.mkdir(), {}, "need one size"),
         (lambda p: p.mkdir(), {"size": (8, 8)}, "holds no pictures"),
-        (lambda p: write_pictures(p), {"size": (0, 8)}, "size must be at least 1, got 0 x 8"),
+        (lambda p: write_pictures(p), {"size": (0, 8)}, "whole numbers from 1 to 8,192, got 0 x 8"),
         (lambda p: p.write_text("hello"), {}, "no array of numbers"),
         (lambda p: p.write_bytes(b""), {}, "no array of numbers"),
         (lambda p: saved(p, np.zeros((9, 2))), {"size": (8, 8)}, "have a size"),
