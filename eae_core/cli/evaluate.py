@@ -30,6 +30,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = open_model(arguments)
     check_pictures(model)
     data = data_for(model, arguments)
+    if arguments.samples is not None and arguments.samples < 5:
+        raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
     try:
         check_seed(arguments.seed, "--seed")
         train, test = (_some(data.images(split), arguments.limit) for split in ("train", "test"))
@@ -90,7 +92,7 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
 
 def _print_scores(scores: Scores) -> None:
     """A table for each evaluation network, a row for each set of images that it judged."""
-    from eae_core.evaluation.judging import metric_names
+    from eae_core.evaluation.image_metrics import metric_names
 
     print(
         f"{scores.samples} samples beside {scores.reference_images} test images of "
