@@ -4,11 +4,12 @@
 
   /* A formula within a line that is wider than its column gets a line of its own, which scrolls. */
   function look() {
-    document.querySelectorAll("article mjx-container:not([display])").forEach((formula) => {
-      formula.classList.remove("wide-math");
-      const column = formula.closest("p, li, dd, td, th, figcaption, summary") ?? formula.parentElement;
-      formula.classList.toggle("wide-math", formula.getBoundingClientRect().width > column.clientWidth);
-    });
+    const formulas = [...document.querySelectorAll("article mjx-container:not([display])")];
+    formulas.forEach((formula) => formula.classList.remove("wide-math"));
+    const column = (formula) => formula.closest("p, li, dd, td, th, figcaption, summary") ?? formula.parentElement;
+    formulas
+      .filter((formula) => formula.getBoundingClientRect().width > column(formula).clientWidth)
+      .forEach((formula) => formula.classList.add("wide-math"));
   }
   window.addEventListener("load", () => {
     window.MathJax?.startup?.promise?.then(look);
