@@ -92,7 +92,7 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
 
 def _print_scores(scores: Scores) -> None:
     """A table for each evaluation network, a row for each set of images that it judged."""
-    from eae_core.evaluation.judging import metric_names
+    from eae_core.evaluation.image_metrics import metric_names
 
     print(
         f"{scores.samples} samples beside {scores.reference_images} test images of "

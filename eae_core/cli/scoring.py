@@ -191,7 +191,7 @@ def score_lines(scores: Scores) -> str:
         >>> print(score_lines(Scores("digits", 50, 60, 60, 300, 0, extractors, values)))
         FD-classifier of 50 samples: standard 9.87, mixture 8.76
     """
-    from eae_core.evaluation.judging import metric_names
+    from eae_core.evaluation.image_metrics import metric_names
 
     lines = []
     for extractor in scores.extractors:

@@ -86,9 +86,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     .. math:: \lVert \mu_a - \mu_b \rVert^2
               + \operatorname{tr}\bigl(\Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2}\bigr)
 
-    In float64; the trace of the root is the sum of the singular values of
-    :math:`\Sigma_a^{1/2} \Sigma_b^{1/2}`, taken from symmetric factorisations, so that no
-    imaginary part arises. Biased upward for few samples: compare at equal numbers only, and say it.
+    In float64; the trace of the root is the sum of the singular values of :math:`\Sigma_a^{1/2}
+    \Sigma_b^{1/2}`. Biased upward for few samples: compare at equal numbers only.
 
     Args:
         a: (n, p) features, a tensor or an array.
@@ -114,17 +113,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def frechet_distance_of_statistics(a: FeatureStatistics, b: FeatureStatistics) -> float:
-    """:func:`frechet_distance` from the moments alone.
-
-    Raises:
-        ValueError: features of different dimension.
-
-    Example:
-        >>> a = FeatureStatistics(torch.zeros(2).double(), torch.eye(2).double(), 100)
-        >>> b = FeatureStatistics(torch.ones(2).double(), 9 * torch.eye(2).double(), 100)
-        >>> round(frechet_distance_of_statistics(a, b), 6)  # 2 of the means, (3 - 1)^2 an axis
-        10.0
-    """
+    """:func:`frechet_distance` from the moments alone; ValueError where p differs."""
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)} dimensions do not meet")
     cross = torch.linalg.svdvals(a.root @ b.root).sum()

@@ -49,8 +49,7 @@ def energy_loss(
         A scalar, in units of the code.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity.
 
     Source:
         Szekely and Rizzo (2005).

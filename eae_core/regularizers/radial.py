@@ -36,8 +36,7 @@ def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group =
         A scalar, in squared units of the code.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity.
 
     Source:
         Norms against the chi distribution: Radial-VCReg (2026, arXiv 2602.14272).

@@ -76,8 +76,8 @@ def wristband_loss(
         A scalar, in standard deviations of a Gaussian batch.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity, beta <= 0, fewer than 2 batches.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity, beta <= 0, fewer than 2
+            batches.
 
     Source:
         Parakhin (2026, arXiv 2605.08749).

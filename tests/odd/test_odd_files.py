@@ -440,7 +440,7 @@ def odd(value, shape=(1, 32, 32)):
 
 SETS = {
     "nan": (lambda: odd(torch.nan), "item 11 of the set holds NaN"),
-    "another shape": (lambda: odd(0.0, (1, 31, 32)), "items of the set differ in shape"),
+    "another shape": (lambda: odd(0.0, (1, 31, 32)), "has the shape (1, 31, 32), item 0"),
     "fewer than it says": (lambda: Items(odd(0.0).item, 30), "says that it has 30 items, but"),
     "nothing": (lambda: Items(lambda index: None), "numbers"),
     "text": (lambda: Items(lambda index: "a"), "numbers"),

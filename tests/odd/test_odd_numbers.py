@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from eae_book.constraints import CodeBox, CodeL1Norm, CodeSphere, CodeUnitMean
+from eae_book.studies.gaussian_gap import gaussian_gap
 from eae_core import CodeBatchNorm, evaluation
 from eae_core import entropy as e
 from eae_core.regularizers import REGULARIZERS, build_regularizer
@@ -84,7 +85,7 @@ FUNCTIONS = {
     "with a floor": lambda z: e.knn_entropy(z, 3, zero="floor", floor=1e-6),
     "divergence": lambda z: e.knn_kl_divergence(z, other(z)),
     "in batches": collected,
-    "gap": e.gaussian_gap,
+    "gap": gaussian_gap,
     "report": evaluation.gaussianity_report,
     "sliced": evaluation.sliced_wasserstein,
     "energy": evaluation.energy_distance,
