@@ -128,7 +128,9 @@ def truth_line(
 def label_lines(ax: Axes, *, fontsize: str = "small") -> None:
     """Write each labelled line's name at its right end, in its colour, instead of a legend.
 
-    A line that leaves the axes has its name at the last point within them. Call it last: names are spread so that they do not overlap at the axes' present limits.
+    A line that leaves the axes has its name at the last point within them.
+
+    Call it last: names are spread so that they do not overlap at the axes' present limits.
 
     Args:
         ax: axes with one to four labelled lines.
