@@ -1,4 +1,4 @@
-"""Revisions: whole numbers beside everything that decides a number, so that records can be judged.
+"""Revisions: whole numbers beside everything that decides a number, so that records can be checked.
 
 Each model class, the networks, the training loop, each metric and each data set carries a
 ``revision`` with a line of history. It goes up, by hand, when the numbers that come out change on

@@ -20,7 +20,16 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("checks", "plotting", "tables", "provenance", "published", "standins", "distributions"),
+    ("photos",),
+    (
+        "checks",
+        "plotting",
+        "tables",
+        "provenance",
+        "published",
+        "standins",
+        "distributions",
+    ),
     ("studies", "gans"),
     ("revisions", "constraints"),
     ("records",),

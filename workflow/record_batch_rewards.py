@@ -27,11 +27,11 @@ from torch import nn
 
 from eae_book.records import write_record
 from eae_book.studies.free_points import standardize
+from eae_book.studies.quantiles import normal_quantiles
 from eae_core.data import DATASETS, ImageSet, load_images
 from eae_core.evaluation import (
     encode_images,
     gaussianity_report,
-    normal_quantiles,
     reconstruct,
     reconstruction_error,
     sample_images,

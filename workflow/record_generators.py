@@ -41,7 +41,7 @@ from eae_core.data import load_images
 from eae_core.entropy.decoder import log_normal
 from eae_core.entropy.jacobian import jacobian_singular_values
 from eae_core.evaluation import classifier_features, decode_codes, sample_images
-from eae_core.evaluation.judging import Judges, Made
+from eae_core.evaluation.image_metrics import ImageMetrics, MadeImages
 from eae_core.evaluation.sheets import write_sheet
 from eae_core.training import History, TrainOptions, fit
 
@@ -217,11 +217,11 @@ def looks(
         return metrics
     padded = load_images(cell.dataset)
     labelled = padded.subset(min(CLASSIFIER_IMAGES, len(padded)))
-    judge = classifier_features(labelled, device=arguments.device)
+    network = classifier_features(labelled, device=arguments.device)
     test = load_images(cell.dataset, "test")
-    judges = Judges([judge], test, 500, 1, 0, None, progress=False)
+    compared = ImageMetrics([network], test, 500, 1, 0, None, progress=False)
     framed = F.pad(made, (2, 2, 2, 2))  # to the 32 x 32 of the classifier
-    distances = judges.distances({"samples": Made(count, lambda rows: framed[rows])})
+    distances = compared.distances({"samples": MadeImages(count, lambda rows: framed[rows])})
     return metrics | distances | {"judged_images": count}
 
 

@@ -1,4 +1,4 @@
-"""Have Inception judge models that are trained already, beside the small network of their tables.
+"""Have Inception evaluate trained models, beside the small network of their tables.
 
 One record a model lands in data/results/models-inception/. Both networks look at the same images:
 reconstructions of test images, and images from N(0, I), from ten Gaussians fitted to codes, and
@@ -36,7 +36,7 @@ from eae_core.evaluation import (
     kernel_distance,
     reference_features,
 )
-from eae_core.evaluation.judging import Judges, decoded, metric_names, rebuilt
+from eae_core.evaluation.image_metrics import ImageMetrics, decoded, metric_names, rebuilt
 from eae_core.evaluation.scores import own_codes
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import MODELS
@@ -47,7 +47,7 @@ LAWS = ("standard", "mixture")
 
 
 def main(words: list[str] | None = None) -> int:
-    """Judge and record what is asked for and not yet recorded."""
+    """Evaluate and record what is asked for and not yet recorded."""
     arguments = parse(words)
     return run_script("record_inception", lambda: work(arguments))
 
@@ -59,7 +59,7 @@ def work(arguments: argparse.Namespace) -> int:
         for model in of_matrix(arguments).values()
         if asked_for(model, arguments) and set(model.record.seeds) & set(arguments.seeds)
     ]
-    return measure_missing(EXPERIMENT, asked, parameters, judge, arguments)
+    return measure_missing(EXPERIMENT, asked, parameters, evaluate, arguments)
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -75,7 +75,7 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
 
 def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What is judged, and by how many images."""
+    """What is evaluated, and by how many images."""
     return {
         "dataset": model.dataset,
         "model": model.model,
@@ -85,21 +85,21 @@ def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def judge(trained: Trained, arguments: argparse.Namespace) -> None:
-    """Judge one model and write its record."""
+def evaluate(trained: Trained, arguments: argparse.Namespace) -> None:
+    """Evaluate one model and write its record."""
     started = time.perf_counter()
     device = resolve_device(arguments.device)
     model = load_model(trained.checkpoint).to(device)
     train, test = trained.images(most=arguments.references)
-    extractors = [small_judge(train, arguments.device), inception_features(device=device)]
+    extractors = [small_network(train, arguments.device), inception_features(device=device)]
     n = min(arguments.samples, len(test))
     codes = encode_images(model, train)
     drawn = {law: fit_density(law, codes, seed=0).sample(n, seed=0) for law in LAWS}
     drawn |= own_codes(model, n, seed=0)
     made = {law: decoded(model, z) for law, z in drawn.items()}
     made["reconstruction"] = rebuilt(model, test, n)
-    judges = Judges(extractors, test, 50, 20, 0, None, progress=True)
-    metrics = {**of_real(judges, train.subset(n)), **judges.scores(made)}
+    compared = ImageMetrics(extractors, test, 50, 20, 0, None, progress=True)
+    metrics = {**of_real(compared, train.subset(n)), **compared.scores(made)}
     record = new_record(
         EXPERIMENT,
         trained.name,
@@ -118,17 +118,17 @@ def judge(trained: Trained, arguments: argparse.Namespace) -> None:
     print(f"  KID-768: {shown}, recorded as {path.name}", flush=True)
 
 
-def of_real(judges: Judges, images: ImageSet) -> dict[str, float]:
+def of_real(compared: ImageMetrics, images: ImageSet) -> dict[str, float]:
     """Both distances of as many training images: what a perfect model would reach."""
-    values = judges.real(images)
-    for one in judges.extractors:
+    values = compared.real(images)
+    for one in compared.extractors:
         features = reference_features(one, images).features
-        kid = kernel_distance(features, judges.references[one.name].features, subsets=20)
+        kid = kernel_distance(features, compared.references[one.name].features, subsets=20)
         values[f"kid_{metric_names(one.name)[1]}_real"] = kid.mean
     return values
 
 
-def small_judge(train: ImageSet, device: str) -> FeatureExtractor:
+def small_network(train: ImageSet, device: str) -> FeatureExtractor:
     """The network that the tables of these images use."""
     if train.labels is not None:
         return classifier_features(train, device=device)

@@ -93,18 +93,15 @@ def decoder_entropy(
         latent_dim: d.
         samples: number of codes, at least 2.
         scale: s, at least 0; noise of this standard deviation keeps the logarithm finite. It counts
-            alone for each singular value that rounding of the Jacobian cannot tell from zero, up to
-            2e-7 of the Jacobian's norm in float32, however small it is.
-        seed: of the codes and the probes. Codes are the same on every device, in every dtype and
-            for every memory limit.
+            alone for each singular value that rounding of the Jacobian cannot tell from zero.
+        seed: of the codes and the probes; the same codes on every device, in every dtype.
         method: ``"exact"`` takes all d singular values; ``"stochastic"`` estimates the trace of a
             logarithm, for d in the hundreds, see
             :func:`eae_core.entropy.quadrature.quadrature_blocks`.
         probes: random directions a code, of the stochastic method.
         steps: of the recursion from each direction, likewise; each costs two passes.
         dtype: of the codes; None takes the module's, or torch's default.
-        memory_limit: bytes of working memory, which does not grow with the number of samples; None
-            takes a share of what is free.
+        memory_limit: bytes of working memory; None takes a share of what is free.
         device: where codes are handed to the decoder.
         progress: show a bar.
 
@@ -113,16 +110,16 @@ def decoder_entropy(
         ValueError: an impossible option, a module on another device, rows that depend on each
             other, an output with another number of rows, NaN or infinity, or one that derivatives
             do not reach; for the stochastic method a decoder that torch cannot differentiate
-            forward, such as one with an LSTM (the exact method takes passes back for it).
+            forward.
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:
-        RankDeficientWarning: codes at which the Jacobian loses a dimension, with their number: the
-            smallest singular value is at most twice the precision of the Jacobian's norm.
+        RankDeficientWarning: codes at which the Jacobian loses a dimension, with their number.
 
     Source:
         Struminsky, Figurnov and Vetrov, *Entropy Estimates for Generative Models*, eq. 3, with its
-        sign turned: as printed it is minus the entropy.
+        sign
+        turned: as printed it is minus the entropy.
 
     Example:
         >>> result = decoder_entropy(lambda z: 2 * z, 3, samples=2000, dtype=torch.float64)
@@ -187,11 +184,6 @@ def log_volume(
 
     Raises:
         TypeError, ValueError: as :func:`eae_core.entropy.jacobian.jacobian_singular_values`.
-
-    Example:
-        >>> z = torch.zeros(1, 2, dtype=torch.float64)
-        >>> log_volume(lambda z: z.repeat(1, 4), z, scale=0)  # both axes get twice as long
-        tensor([1.3863], dtype=torch.float64)
     """
     values = jacobian_singular_values(decode, z, memory_limit=memory_limit)
     return _log_volume(values, _checked_scale(scale, "exact"))

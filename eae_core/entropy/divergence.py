@@ -46,10 +46,8 @@ def knn_cross_entropy(
 
     with :math:`\nu_k(i)` the distance from :math:`x_i \sim p` to its k-th neighbour among the m
     points of :math:`y \sim q`. All m are foreign to :math:`x_i`, so the q-mass of the ball that
-    reaches to the k-th of them is the k-th smallest of m uniform numbers: its law is
-    Beta(k, m - k + 1), and its logarithm has the mean :math:`\psi(k) - \psi(m+1)`. (An entropy has
-    :math:`\psi(n)` here: a point has n - 1 others, and the same rule gives n.) As for an entropy,
-    the one approximation is that q is constant on each ball.
+    reaches to the k-th of them is Beta(k, m - k + 1), whose logarithm has the mean :math:`\psi(k) -
+    \psi(m+1)`.
 
     Args:
         x: (n, d) points of p, where -log q is averaged.
@@ -57,16 +55,13 @@ def knn_cross_entropy(
         k: which neighbour; ``1 <= k <= m``.
         reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of -log q(x_i); ``"sum"``
             for theirs.
-        zero: what to do with points of x that coincide with their k-th neighbour in y: ``"raise"``,
-            or ``"floor"`` to replace distances below ``floor`` by it.
-        floor: smallest distance for ``zero="floor"``, in the units of the points.
-        engine: how neighbours are searched, see :func:`eae_core.neighbors.nearest_neighbors`.
-        memory_limit: bytes of working memory of the search; None takes a share of what is free.
+        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
+        floor: likewise.
+        engine: likewise.
+        memory_limit: likewise.
 
     Returns:
-        A scalar, or (n,) for ``reduction="none"``. It can be differentiated with respect to x and
-        to y: neighbours are found without gradient, distances recomputed from the points in
-        float64.
+        A scalar, or (n,) for ``reduction="none"``, with gradient to x and to y.
 
     Raises:
         TypeError: x or y is no tensor of floats, or k is no integer.
@@ -109,36 +104,26 @@ def knn_kl_divergence(
 
     :func:`knn_cross_entropy` minus :func:`eae_core.entropy.knn_entropy`: :math:`\nu_k(i)` is the
     distance from :math:`x_i` to its k-th neighbour in y, :math:`\rho_k(i)` to that among the other
-    n - 1 points of x. The published constant is log(m / (n - 1)). With g(j) = psi(j+1) - log j,
-    which is about 1/(2j), ours is larger by g(m) - g(n - 1): by nothing for m = n - 1, and by
-    -0.005 nats for n = 100 and a large m. Ours is the exact one: where both densities are constant
-    on every ball, the estimate is unbiased for every n, m and k.
-
-    A divergence is never negative; an estimate of a small one may be. The biases of the two parts
-    cancel where p = q and m = n - 1, and less and less the farther p and q are apart.
+    n - 1 points of x. Unbiased for every n, m and k where both densities are constant on every
+    ball, which the published constant, log(m / (n - 1)), is for m = n - 1 alone. An estimate of a
+    small divergence may be negative.
 
     Args:
         x: (n, d) points of p.
-        y: (m, d) points of q, of the same device; n and m need not be equal. The wider of two
-            dtypes is used.
+        y: (m, d) points of q; n and m need not be equal.
         k: which neighbour, in both samples; ``1 <= k <= min(m, n - 1)``.
         reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of
             log p(x_i) - log q(x_i); ``"sum"`` for theirs.
-        zero: what to do with points that coincide with their k-th neighbour in x or in y:
-            ``"raise"``, or ``"floor"`` to replace distances below ``floor`` by it.
-        floor: smallest distance for ``zero="floor"``, in the units of the points.
-        engine: how neighbours are searched, see :func:`eae_core.neighbors.nearest_neighbors`.
-        memory_limit: bytes of working memory of the search; None takes a share of what is free.
+        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
+        floor: likewise.
+        engine: likewise.
+        memory_limit: likewise.
 
     Returns:
-        A scalar, or (n,) for ``reduction="none"``. It can be differentiated with respect to x and
-        to y.
+        A scalar, or (n,) for ``reduction="none"``, with gradient to x and to y.
 
     Raises:
-        TypeError: x or y is no tensor of floats, or k is no integer.
-        ValueError: shapes other than n x d and m x d, an empty or non-finite sample, k > m or
-            k > n - 1, another device, an unknown option, or a missing floor.
-        DuplicatePointsError: coinciding points, under ``zero="raise"``.
+        TypeError, ValueError, DuplicatePointsError: as :func:`knn_cross_entropy`; k > n - 1.
 
     Source:
         Wang, Kulkarni and Verdu (2009), with their constant replaced by the exact one.

@@ -1,9 +1,4 @@
-"""What the nearest-neighbour estimator returns on average: exact, no sampling.
-
-A measured bias needs many draws and ends where n x n distances become too many. For a Gaussian the
-mean over all samples is a double integral instead, and for a sphere a single one, so that it is
-known to many digits at any n.
-"""
+"""What the nearest-neighbour estimator returns on average: exact, no sampling, at any n."""
 
 from __future__ import annotations
 
@@ -19,15 +14,14 @@ def expected_gaussian_estimate(dimension: int, n: int, k: int = 1) -> float:
 
     .. math:: E[\hat H] = d \, E[\log \rho_k] + \log V_d + \psi(n) - \psi(k)
 
-    Given a point z, the ball that reaches to its k-th neighbour holds a share P of the law with
-    :math:`P \sim \mathrm{Beta}(k, n - k)`, and :math:`\rho_k^2` is the P-quantile of the noncentral
-    chi-square law with d degrees of freedom and noncentrality :math:`|z|^2 \sim \chi^2_d`. The mean
-    over z and P is taken by two trapezoid sums, both over a whole line, where they converge faster
-    than any power of the step: the result is good to 1e-8 nats relative to finer sums.
+    Given a point z, the ball that reaches to its k-th neighbour holds a share P with :math:`P \sim
+    \mathrm{Beta}(k, n - k)`, and :math:`\rho_k^2` is the P-quantile of the noncentral chi-square
+    with d degrees of freedom and noncentrality :math:`|z|^2 \sim \chi^2_d`. The mean over z and P
+    is taken by two trapezoid sums, good to 1e-8 nats.
 
     Args:
         dimension: d.
-        n: number of points; any size, also one that no computer could search (up to about 1e15).
+        n: number of points; any size up to about 1e15.
         k: which neighbour.
 
     Returns:
@@ -57,18 +51,15 @@ def expected_sphere_estimate(dimension: int, n: int, k: int = 1) -> float:
     .. math:: E[\hat H] = \tfrac d2 \, E\Bigl[\log \bigl(4d \, B^{-1}(P)\bigr)\Bigr]
               + \log V_d + \psi(n) - \psi(k)
 
-    with :math:`P \sim \mathrm{Beta}(k, n - k)` and B the distribution function of the law
-    :math:`\mathrm{Beta}(\frac{d-1}2, \frac{d-1}2)`, which :math:`\rho^2 / 4d` has for two points
-    of the sphere. Its mean and covariance are those of N(0, I), and it has no density: the entropy
-    is minus infinity, which the estimate approaches like -log(n) / (d - 1).
+    with :math:`P \sim \mathrm{Beta}(k, n - k)` and B the distribution function of
+    :math:`\mathrm{Beta}(\frac{d-1}2, \frac{d-1}2)`, which :math:`\rho^2 / 4d` has for two points.
+    It has the mean and covariance of N(0, I), and no density: the estimate falls like -log(n) / (d
+    - 1).
 
     Args:
         dimension: d, at least 2.
-        n: number of points; any size, as for :func:`expected_gaussian_estimate`.
+        n: number of points; any size up to about 1e15.
         k: which neighbour.
-
-    Returns:
-        The mean estimate.
 
     Raises:
         ValueError: dimension < 2, or k outside 1..n-1.

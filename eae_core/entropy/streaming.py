@@ -27,28 +27,21 @@ from eae_core.torchvision_compat import import_torchvision
 class KnnEntropy:
     """Collect codes batch by batch, then estimate the entropy of all of them, in nats.
 
-    A mean of batch estimates is no estimate of the data set's entropy: a small batch has a large
-    bias, and averaging does not reduce it. Neighbours must be sought among all points, so all rows
-    are kept: n x d numbers of the dtype in which they came, 4 n d bytes in float32 (64 MB for a
-    million 16-dimensional codes). `compute` joins them, which takes the same again for a moment.
-
-    With a group each rank keeps what it was given, and `compute` gives all of them the estimate of
-    everything: the rows go around a ring, and no rank ever holds more than three shares.
-
-    The methods are those of a torchmetrics metric, and :meth:`as_metric` makes one where that
-    package is installed. No gradient passes through it: as a loss, use
-    :func:`eae_core.entropy.knn_entropy` on one batch.
+    A mean of batch estimates keeps the large bias of small batches; here all rows are kept, 4 n d
+    bytes in float32, and twice that for a moment in `compute`. With a group each rank keeps what it
+    was given, and `compute` gives all of them the estimate of everything: the rows go around a
+    ring, and no rank ever holds more than three shares. The methods are those of a torchmetrics
+    metric, and :meth:`as_metric` makes one. No gradient passes through it.
 
     Args:
         k: which neighbour.
-        device: where rows are kept and the estimate is made; None keeps them where the first batch
-            is. ``"cpu"`` spares the memory of a GPU at the cost of a copy.
+        device: where rows are kept and the estimate is made; None: where the first batch is.
         dtype: in which rows are kept; None keeps them as they come.
-        zero: as in :func:`eae_core.entropy.knn_entropy`.
-        floor: as in :func:`eae_core.entropy.knn_entropy`.
-        correction: as in :func:`eae_core.entropy.knn_entropy`.
-        engine: as in :func:`eae_core.entropy.knn_entropy`.
-        memory_limit: as in :func:`eae_core.entropy.knn_entropy`.
+        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
+        floor: likewise.
+        correction: likewise.
+        engine: likewise.
+        memory_limit: likewise.
         group: torch.distributed ranks that hold the data set together, ``"world"`` for all of them.
 
     Raises:

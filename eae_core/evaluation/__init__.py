@@ -1,5 +1,6 @@
 """Evaluation: what a model produces, how far from the data, and whether its code is Gaussian."""
 
+from eae_core.evaluation.bands import Band
 from eae_core.evaluation.densities import (
     DENSITIES,
     DegenerateCodesError,
@@ -29,17 +30,14 @@ from eae_core.evaluation.fidelity import (
     precision_recall,
 )
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
+from eae_core.evaluation.image_metrics import Reference, reference_features
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
 from eae_core.evaluation.marginals import (
-    Quantiles,
     axis_distances,
     axis_threshold,
     norm_band,
     norm_distance,
-    normal_quantiles,
 )
-from eae_core.evaluation.nulls import Band
-from eae_core.evaluation.reference import Reference, reference_features
 from eae_core.evaluation.scores import Scores, convergence_scores, score_model
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 from eae_core.models.using import (
@@ -65,7 +63,6 @@ __all__ = [
     "InceptionFeatures",
     "KernelDistance",
     "PrecisionRecall",
-    "Quantiles",
     "Reference",
     "Scores",
     "axis_distances",
@@ -89,7 +86,6 @@ __all__ = [
     "kernel_distance",
     "norm_band",
     "norm_distance",
-    "normal_quantiles",
     "precision_recall",
     "reconstruct",
     "reconstruction_error",

@@ -1,4 +1,4 @@
-r"""Ex-post densities: laws fitted to the codes of a trained model, to draw new codes from.
+r"""Ex-post densities: fitted to the codes of a trained model, to draw new codes from.
 
 All three of the papers are mixtures of Gaussians,
 :math:`p(z) = \sum_j \pi_j\, N(z; \mu_j, \Sigma_j)`, of one component or of ten, so one class
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from eae_core.errors import check_integer, nearest
-from eae_core.evaluation.nulls import check_codes
+from eae_core.evaluation.bands import check_codes
 from eae_core.seeds import check_seed
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
@@ -50,15 +50,8 @@ class Density:
     def sample(self, n: int, *, seed: int) -> Tensor:
         """Draw n independent codes (n, d), float32; the same on every device, in random order.
 
-        The component of each code is drawn, so the number from each component is random too.
-
         Raises:
             ValueError: n < 1.
-
-        Example:
-            >>> density = fit_density("standard", torch.zeros(2, 3))
-            >>> density.sample(4, seed=0).shape
-            torch.Size([4, 3])
         """
         generator = torch.Generator().manual_seed(seed)
         component = torch.multinomial(
@@ -103,10 +96,9 @@ def fit_density(
     * ``"standard"``: N(0, I), whatever the codes; only their dimension counts.
     * ``"gaussian"``: :math:`N(\bar z, S)` with the full sample covariance (the papers' MVG).
     * ``"mixture"``: ten Gaussians of full covariance by scikit-learn's expectation maximisation,
-      which stops when the mean log likelihood gains less than 0.001 nats (the papers' GMM).
+      until the mean log likelihood gains less than 0.001 nats (the papers' GMM).
 
-    The codes are centred and divided by one number, the root of their mean variance, before the
-    fit, and the fit is scaled back. So ``reg_covar`` means the same for codes of any scale.
+    The codes are centred and divided by the root of their mean variance before the fit.
 
     Args:
         name: one of :data:`DENSITIES`.
@@ -127,8 +119,7 @@ def fit_density(
 
     Example:
         >>> codes = 3 + 2 * torch.randn(1000, 2, generator=torch.Generator().manual_seed(0))
-        >>> density = fit_density("gaussian", codes)
-        >>> density.sample(5000, seed=1).std(0).round()
+        >>> fit_density("gaussian", codes).sample(5000, seed=1).std(0).round()
         tensor([2., 2.])
     """
     if name not in DENSITIES:
@@ -174,8 +165,8 @@ def codes_needed(name: str, d: int) -> int:
     free parameters.
 
     Example:
-        >>> codes_needed("gaussian", 16), codes_needed("mixture", 16), codes_needed("mixture", 1)
-        (17, 170, 29)
+        >>> codes_needed("gaussian", 16), codes_needed("mixture", 16)
+        (17, 170)
     """
     components = DENSITIES[name]
     parameters = components * (d + d * (d + 1) // 2) + components - 1

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.evaluation.nulls import Band, check_codes, check_size, simulated_deviations
+from eae_core.evaluation.bands import Band, check_codes, check_size, simulated_deviations
 
 _STEP, _REACH = 0.4, 54.0  # of the trapezoid sum: its error is below 1e-11 of the mean distance
 _BLOCK = 1000  # points at a time
@@ -21,17 +21,15 @@ def energy_distance(z: Tensor) -> float:
 
     .. math:: D = \frac2n \sum_i E|z_i - Z| - E|Z - Z'| - \frac1{n^2} \sum_{ij} |z_i - z_j|
 
-    with independent Z, Z' from N(0, I). It is 0 only if the laws are equal, so for any finite
-    sample it is positive; its mean for a sample from N(0, I) is :math:`E|Z - Z'| / n` exactly. Both
-    Gaussian means are computed, see :func:`mean_distance_to_gaussian`. All pairs of points are
-    visited, in blocks: n = 10,000 takes seconds, and memory grows with n.
+    with independent Z, Z' from N(0, I). It is 0 only if the distributions are equal; its mean for a
+    sample from N(0, I) is :math:`E|Z - Z'| / n` exactly. Both Gaussian means are computed, see
+    :func:`mean_distance_to_gaussian`. Time grows with the square of n, memory with n.
 
     Args:
         z: (n, d) codes, n >= 2.
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, n < 2, NaN or infinity.
+        TypeError, ValueError: no floats n x d, n < 2, NaN or infinity.
 
     Source:
         Szekely and Rizzo (2005), who test normality with it.
@@ -65,15 +63,12 @@ def mean_gaussian_distance(d: int) -> float:
 def mean_distance_to_gaussian(squared_norms: np.ndarray, d: int) -> np.ndarray:
     r"""Mean distance :math:`E|x - Z|` of points x to Z from N(0, I_d), by :math:`s = |x|^2`.
 
-    .. math:: E|x - Z| = \sqrt2\, \frac{\Gamma(\frac{d+1}2)}{\Gamma(\frac d2)}\,
-              {}_1F_1\bigl(-\tfrac12; \tfrac d2; -\tfrac s2\bigr)
-              = \frac1{2 \sqrt\pi} \int_0^\infty
+    .. math:: E|x - Z| = \frac1{2 \sqrt\pi} \int_0^\infty
               \Bigl(1 - \frac{e^{-ts/(1+2t)}}{(1+2t)^{d/2}}\Bigr) \frac{dt}{t^{3/2}}
 
-    The first form is the mean of a noncentral chi law; the second follows from
-    :math:`\sqrt q = \frac1{2\sqrt\pi} \int (1 - e^{-tq}) t^{-3/2} dt` and the moment generating
-    function of :math:`|x - Z|^2`. It is the second that is summed here, over log t, because
-    library values of the first overflow in hundreds of dimensions.
+    from :math:`\sqrt q = \frac1{2\sqrt\pi} \int (1 - e^{-tq}) t^{-3/2} dt` and the moment
+    generating function of :math:`|x - Z|^2`, summed over log t. The closed form, a noncentral chi's
+    mean by :math:`{}_1F_1`, overflows in hundreds of dimensions.
 
     Args:
         squared_norms: (n,) values of s.
@@ -102,16 +97,10 @@ def mean_distance_to_gaussian(squared_norms: np.ndarray, d: int) -> np.ndarray:
 def energy_band(n: int, d: int) -> Band:
     """Where the energy distance of 95 % of samples of n points from N(0, I_d) lies.
 
-    Its mean is exact; the spread about it is simulated, seeded, with at most 200 points, since n
-    times the deviation has a limit law that such samples have reached.
+    The mean is exact, the spread about it simulated, see :func:`simulated_deviations`.
 
     Raises:
         ValueError: n < 2 or d < 1.
-
-    Example:
-        >>> low, high = energy_band(10_000, 16)
-        >>> low < mean_gaussian_distance(16) / 10_000 < high  # the mean
-        True
     """
     check_size(n, d)
     low, high = (mean_gaussian_distance(d) + _deviations(min(n, _NULL_POINTS), d)) / n

@@ -1,4 +1,4 @@
-"""Networks whose features judge images, behind one interface: a name, a checksum, features."""
+"""Evaluation networks, behind one interface: a name, a checksum, features."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from eae_core.data import ImageSet, data_root
 from eae_core.data.images import fingerprint
 from eae_core.evaluation.features import FeatureNet, train_classifier
 from eae_core.evaluation.tensor_cache import Key, cached_tensors, tensors_checksum
+from eae_core.files import expanded
 from eae_core.hardware import resolve_device
 
 
 class FeatureExtractor(Protocol):
-    """What judges images. Numbers compare only if name, checksum and numbers of images agree."""
+    """An evaluation network. Numbers compare only if name, checksum and numbers of images agree."""
 
     @property
     def name(self) -> str:
@@ -63,9 +64,8 @@ def classifier_features(
     """The features of a classifier of the data set itself, trained once and kept on disk.
 
     It lies in ``classifiers/`` in the data folder, under a key of images, labels, epochs and seed,
-    so that all models of a data set are judged by the same network. Weights trained on another
-    device differ in their last digits: copy that folder to compare across machines, and compare
-    the checksums.
+    so that all models of a data set have the same evaluation network. Weights trained on another
+    device differ in their last digits: copy that folder to compare across machines.
 
     Args:
         images: a labelled training set of 32 x 32 images, on any device.
@@ -81,8 +81,8 @@ def classifier_features(
         >>> import tempfile
         >>> from eae_core.data import load_images
         >>> digits = load_images("digits", limit=300)
-        >>> judge = classifier_features(digits, epochs=1, root=tempfile.mkdtemp())
-        >>> judge.name, judge.features(digits.batch(slice(0, 5))).shape
+        >>> network = classifier_features(digits, epochs=1, root=tempfile.mkdtemp())
+        >>> network.name, network.features(digits.batch(slice(0, 5))).shape
         ('FD-classifier', torch.Size([5, 64]))
     """
     device = resolve_device(device)
@@ -107,7 +107,7 @@ def classifier_features(
 
 @dataclass(frozen=True, eq=False)
 class BorrowedFeatures:
-    """A classifier of one data set as the judge of another, see :func:`borrowed_features`."""
+    """A classifier of one data set for the images of another, see :func:`borrowed_features`."""
 
     classifier: ClassifierFeatures
     lender: str  #: the data set that it was trained on
@@ -128,7 +128,7 @@ class BorrowedFeatures:
         channels = self.classifier.net.channels
         if x.ndim != 4 or x.shape[1] != channels:
             raise ValueError(
-                f"{self.name} judges images n x {channels} x h x w, got shape {tuple(x.shape)}"
+                f"{self.name} takes images n x {channels} x h x w, got shape {tuple(x.shape)}"
             )
         small = F.interpolate(x.float(), (32, 32), mode="bilinear", antialias=True)
         return self.classifier.features(small)
@@ -144,27 +144,18 @@ def borrowed_features(
 ) -> BorrowedFeatures:
     """The features of another data set's classifier, for images that have no labels of their own.
 
-    A thousand images take a second, where Inception takes two minutes on a CPU. Like Inception's,
-    the features are those of a network that never saw such images, and they see no more than
-    32 x 32 pixels: fine detail is not judged.
+    A thousand images take a second, where Inception takes two minutes on a CPU; it sees no more
+    than 32 x 32 pixels. Named by the lender, such as "FD-cifar10".
 
     Args:
-        lender: a labelled training set of 32 x 32 images with as many channels as those to judge.
-        epochs: of its training.
-        seed: of its weights and of the order.
-        device: as in :func:`classifier_features`.
-        root: the data folder; by default :func:`eae_core.data.data_root`.
+        lender: a labelled training set of 32 x 32 images with as many channels as those to compare.
+        epochs: of its training, and the rest as in :func:`classifier_features`.
+        seed: likewise.
+        device: likewise.
+        root: likewise.
 
     Raises:
         ValueError: no labels, or images of another size.
-
-    Example:
-        >>> import tempfile
-        >>> from eae_core.data import load_images
-        >>> digits = load_images("digits", limit=200)
-        >>> judge = borrowed_features(digits, epochs=1, root=tempfile.mkdtemp())
-        >>> judge.name, judge.features(torch.rand(5, 1, 64, 64)).shape
-        ('FD-digits', torch.Size([5, 64]))
     """
     classifier = classifier_features(lender, epochs=epochs, seed=seed, device=device, root=root)
     return BorrowedFeatures(classifier, lender.name)
@@ -200,4 +191,4 @@ def extract_features(
 
 
 def _root(root: str | Path | None) -> Path:
-    return data_root() if root is None else Path(root).expanduser()
+    return data_root() if root is None else expanded(root)

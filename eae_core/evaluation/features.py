@@ -1,4 +1,4 @@
-"""A small classifier whose features judge samples where Inception means nothing.
+"""A small classifier whose features compare samples where Inception means nothing.
 
 The EAE paper reports no FID on MNIST because the Inception network is not calibrated for digits.
 A classifier trained on the labels of the data set itself is: two Frechet distances are comparable
@@ -68,14 +68,7 @@ class FeatureNet(nn.Module):
 def train_classifier(
     images: ImageSet, *, epochs: int = 2, batch_size: int = 100, seed: int = 0
 ) -> FeatureNet:
-    """Train the classifier on a labelled set of 32 x 32 images; the same seed gives the same net.
-
-    Example:
-        >>> from eae_core.data import load_images
-        >>> net = train_classifier(load_images("digits", limit=300), epochs=1)
-        >>> net.features(torch.rand(5, 1, 32, 32)).shape
-        torch.Size([5, 64])
-    """
+    """Train the classifier on labelled images of 32 x 32; the same seed gives the same net."""
     labels = _labels(images)
     if images.image_shape[1:] != (32, 32):
         raise ValueError(f"the classifier takes 32 x 32 images, got {images.image_shape}")

@@ -14,23 +14,36 @@ REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 
 def as_features(features: Any) -> Tensor:
-    """Features as a tensor: a tensor as it is, an array, or rows of numbers.
+    """Features as a tensor (n, p): a tensor as it is, an array, or rows of numbers.
 
     Raises:
-        TypeError: no numbers.
+        TypeError: no real numbers, or not dense.
+        ValueError: not n x p, p < 1, NaN or infinity.
 
     Example:
         >>> as_features([[1, 2], [3, 4]]).shape
         torch.Size([2, 2])
     """
-    if isinstance(features, Tensor):
-        return features
-    array = np.asarray(features)
-    if array.dtype.kind not in "fiu":
+    if not isinstance(features, Tensor):
+        array = np.asarray(features)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(
+                f"features must be a tensor or an array of numbers, got {type(features).__name__}"
+            )
+        features = torch.from_numpy(array.astype(np.float64))
+    found: Tensor = features
+    if found.is_complex() or found.layout != torch.strided or found.is_meta:
         raise TypeError(
-            f"features must be a tensor or an array of numbers, got {type(features).__name__}"
+            "features must be real numbers in a dense tensor, got "
+            f"{found.dtype}, {found.layout}, on {found.device}"
         )
-    return torch.from_numpy(array.astype(np.float64))
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise ValueError(f"features must be n x p, got shape {tuple(found.shape)}")
+    if found.element_size() == 1:  # float8, of which torch computes little
+        found = found.float()
+    if not found.isfinite().all():
+        raise ValueError("features hold NaN or infinity")
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +67,8 @@ class FeatureStatistics:
             ValueError: not n x p, fewer than two rows, NaN or infinity.
         """
         features = as_features(features)
-        if features.ndim != 2:
-            raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
         if len(features) < 2:
             raise ValueError(f"a covariance needs two rows at least, got {len(features)}")
-        if not features.isfinite().all():
-            raise ValueError("features hold NaN or infinity")
         features = features.double()
         covariance = torch.cov(features.T).reshape(features.shape[1], -1)
         return cls(features.mean(0), covariance, len(features))
@@ -78,9 +87,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     .. math:: \lVert \mu_a - \mu_b \rVert^2
               + \operatorname{tr}\bigl(\Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2}\bigr)
 
-    In float64; the trace of the root is the sum of the singular values of
-    :math:`\Sigma_a^{1/2} \Sigma_b^{1/2}`, taken from symmetric factorisations, so that no
-    imaginary part arises. Biased upward for few samples: compare at equal numbers only, and say it.
+    In float64; the trace of the root is the sum of the singular values of :math:`\Sigma_a^{1/2}
+    \Sigma_b^{1/2}`. Biased upward for few samples: compare at equal numbers only.
 
     Args:
         a: (n, p) features, a tensor or an array.
@@ -99,24 +107,14 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         12.0
     """
     a, b = as_features(a), as_features(b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+    if a.shape[1] != b.shape[1]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
     return frechet_distance_of_statistics(FeatureStatistics.of(a), FeatureStatistics.of(b))
 
 
 def frechet_distance_of_statistics(a: FeatureStatistics, b: FeatureStatistics) -> float:
-    """:func:`frechet_distance` from the moments alone.
-
-    Raises:
-        ValueError: features of different dimension.
-
-    Example:
-        >>> a = FeatureStatistics(torch.zeros(2).double(), torch.eye(2).double(), 100)
-        >>> b = FeatureStatistics(torch.ones(2).double(), 9 * torch.eye(2).double(), 100)
-        >>> round(frechet_distance_of_statistics(a, b), 6)  # 2 of the means, (3 - 1)^2 an axis
-        10.0
-    """
+    """:func:`frechet_distance` from the moments alone; ValueError where p differs."""
     if a.mean.shape != b.mean.shape:
         raise ValueError(f"features of {len(a.mean)} and of {len(b.mean)} dimensions do not meet")
     cross = torch.linalg.svdvals(a.root @ b.root).sum()

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from eae_core.entropy import gaussian_entropy_bound, knn_entropy
 from eae_core.entropy.expectation import expected_gaussian_estimate
+from eae_core.entropy.samples import check_sample
+from eae_core.evaluation.bands import Band, check_codes
 from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.marginals import axis_distances, axis_threshold, norm_band, norm_distance
-from eae_core.evaluation.nulls import Band, check_codes
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 
 REVISION = 1  # 1: the mean of the estimate on N(0, I) is exact; see eae_core.revisions
@@ -32,10 +33,10 @@ class GaussianityReport:
     largest_skewness: float  #: largest ``|skewness|`` of a coordinate, third moment over sd^3; 0
     largest_kurtosis: float  #: largest ``|excess kurtosis|``, fourth moment over sd^4, less 3; 0
     mean_norm: float
-    expected_norm: float  #: mean of the chi law with d degrees of freedom
+    expected_norm: float  #: mean of chi with d degrees of freedom
     norm_sd: float
-    expected_norm_sd: float  #: standard deviation of that chi law
-    norm_ks: float  #: Kolmogorov-Smirnov distance of the squared norms to the chi-square law
+    expected_norm_sd: float  #: standard deviation of that
+    norm_ks: float  #: Kolmogorov-Smirnov distance of the squared norms to chi-square
     norm_ks_band: Band
     worst_ks: float  #: largest Kolmogorov-Smirnov distance of a coordinate to N(0, 1)
     ks_threshold: float  #: 5 % of true Gaussian samples exceed it (Bonferroni over coordinates)
@@ -79,10 +80,9 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
     """Compare codes z (n, d) with N(0, I_d).
 
     The entropy stands beside the exact mean of the same estimator on Gaussian samples of the same
-    n, d and k, because its bias at such n and d can be larger than the difference sought. Distances
-    that are positive for every finite sample stand beside the band in which 95 % of true Gaussian
-    samples of that size lie. All but the entropy are no part of any training loss in this package.
-    Time grows with the square of n: seconds for 10,000 codes.
+    n, d and k, because its bias can be larger than the difference sought. Distances that are
+    positive for every finite sample stand beside the band in which 95 % of true samples of that
+    size lie. Time grows with the square of n: seconds for 10,000 codes.
 
     Args:
         z: (n, d) codes, n > k.
@@ -90,8 +90,7 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
         seed: of the projections of the sliced distance.
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, too few codes, NaN or infinity, duplicated codes.
+        TypeError, ValueError: no floats n x d, too few codes, NaN or infinity, duplicated codes.
 
     Example:
         >>> z = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
@@ -99,7 +98,7 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
         >>> report.worst_ks < report.ks_threshold, abs(report.entropy_gap) < 0.2
         (True, True)
     """
-    entropy = knn_entropy(z.double(), k).item()  # refuses bad shapes and values
+    entropy = knn_entropy(check_sample(z).double(), k).item()  # refuses duplicates
     z = check_codes(z)
     n, d = z.shape
     variances = z.var(0)

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from eae_core.data import DataCorruptedError, DataUnavailableError, data_root
 from eae_core.entropy.samples import no_autocast
 from eae_core.evaluation.tensor_cache import tensors_checksum
-from eae_core.files import replacing
+from eae_core.files import expanded, replacing
 from eae_core.hardware import resolve_device
 from eae_core.torchvision_compat import import_torchvision
 
@@ -47,8 +47,8 @@ _FED_IN = "8 bit, grey repeated"  # how images are fed in, a part of the checksu
 def eight_bit(x: Tensor) -> Tensor:
     """Images in [0, 1] rounded to the 256 levels of a PNG file, uint8.
 
-    Papers save samples as pictures before they are judged, and so are the real images stored.
-    Values outside [0, 1] are cut off.
+    Papers save samples as pictures first, and so are the real images stored. Values outside [0, 1]
+    are cut off.
 
     Example:
         >>> eight_bit(torch.tensor([0.0, 0.5, 1.0, 1.2]))
@@ -119,17 +119,11 @@ def inception_features(
 
     Source:
         Heusel et al. (2017); the conversion to PyTorch is torch-fidelity's.
-
-    Example:
-        >>> inception_features(1000)
-        Traceback (most recent call last):
-        ...
-        ValueError: Inception features have dimension 768 or 2048, got 1000
     """
     if dimension not in (768, 2048):
         raise ValueError(f"Inception features have dimension 768 or 2048, got {dimension}")
-    folder = (data_root() if root is None else Path(root).expanduser()) / "inception"
-    path = Path(weights).expanduser() if weights else _find(folder, dimension, download)
+    folder = (data_root() if root is None else expanded(root)) / "inception"
+    path = expanded(weights) if weights else _find(folder, dimension, download)
     if not path.is_file():
         raise DataUnavailableError(f"there are no weights {path}\n{_how_to(folder)}")
     checksum = _check(path, dimension, folder)

@@ -1,28 +1,19 @@
-"""One number of a code at a time: Kolmogorov-Smirnov distances and quantile plots, exact nulls."""
+"""One number of a code at a time: Kolmogorov-Smirnov distances, with exact bands."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 from torch import Tensor
 
-from eae_core.errors import check_integer
-from eae_core.evaluation.nulls import TAIL, Band, check_codes, check_size
+from eae_core.evaluation.bands import TAIL, Band, check_codes, check_size
 
 
 def axis_distances(z: Tensor) -> np.ndarray:
     r"""Kolmogorov-Smirnov distance :math:`\sup |F_n - \Phi|` to N(0, 1) of every coordinate, (d,).
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, n < 2, NaN or infinity.
-
-    Example:
-        >>> import torch
-        >>> axis_distances(torch.tensor([[0.0, 9.0], [0.0, 9.0]]))
-        array([0.5, 1. ])
+        TypeError, ValueError: no floats n x d, n < 2, NaN or infinity.
     """
     columns = check_codes(z).numpy().T
     return np.array([stats.kstest(column, "norm").statistic for column in columns])
@@ -31,7 +22,7 @@ def axis_distances(z: Tensor) -> np.ndarray:
 def axis_threshold(n: int, d: int, *, level: float = 0.05) -> float:
     """What the largest of d axis distances exceeds in at most this share of samples from N(0, I).
 
-    Each coordinate is tested at ``level / d`` (Bonferroni), by the exact law of the distance.
+    Each coordinate is tested at ``level / d`` (Bonferroni), by the distance's exact distribution.
 
     Example:
         >>> round(axis_threshold(1000, 1), 4), round(axis_threshold(1000, 64), 4)
@@ -44,15 +35,13 @@ def axis_threshold(n: int, d: int, *, level: float = 0.05) -> float:
 
 
 def norm_distance(z: Tensor) -> float:
-    r"""Kolmogorov-Smirnov distance of the squared norms :math:`|z_i|^2` to their law, chi-square.
+    """Kolmogorov-Smirnov distance of the squared norms :math:`|z_i|^2` to chi-square.
 
-    The squared norm of N(0, I_d) has the chi-square law with d degrees of freedom. Codes that
-    gather on a shell, or in a core and a tail, are far from it even if every coordinate and every
-    projection looks Gaussian.
+    Codes on a shell, or in a core and a tail, are far from it even if every projection looks
+    Gaussian.
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, n < 2, NaN or infinity.
+        TypeError, ValueError: no floats n x d, n < 2, NaN or infinity.
 
     Example:
         >>> import torch
@@ -75,44 +64,3 @@ def norm_band(n: int) -> Band:
     """
     check_size(n, 1)
     return Band(float(stats.kstwo.ppf(TAIL, n)), float(stats.kstwo.isf(TAIL, n)))
-
-
-class Quantiles(NamedTuple):
-    """What a quantile plot against N(0, 1) shows."""
-
-    expected: np.ndarray  #: (m,) quantiles of N(0, 1)
-    observed: np.ndarray  #: (m, d) the sorted numbers of every coordinate, at the same ranks
-    low: np.ndarray  #: (m,) 2.5 % of true Gaussian samples lie below it, at each rank
-    high: np.ndarray  #: (m,) and 2.5 % above it
-
-
-def normal_quantiles(z: Tensor, *, points: int = 200) -> Quantiles:
-    r"""Quantiles of every coordinate beside those of N(0, 1), with the exact band of each rank.
-
-    The number with rank i among n from N(0, 1) is :math:`\Phi^{-1}(U)` with U from
-    Beta(i, n - i + 1); the quantile that it is shown beside is :math:`\Phi^{-1}((i - 1/2) / n)`.
-
-    Args:
-        z: (n, d) codes.
-        points: m, at most; ranks are spread evenly over the quantiles, so that tails are seen.
-
-    Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, n < 2, NaN or infinity, or points < 2.
-
-    Example:
-        >>> import torch
-        >>> q = normal_quantiles(torch.tensor([[3.0], [1.0], [2.0]]))
-        >>> q.expected.round(3), q.observed.ravel()
-        (array([-0.967,  0.   ,  0.967]), array([1., 2., 3.]))
-    """
-    z = check_codes(z)
-    if check_integer("points", points) < 2:
-        raise ValueError("a quantile plot needs at least 2 points")
-    n = len(z)
-    ends = special.ndtri(0.5 / n)
-    even = special.ndtr(np.linspace(ends, -ends, min(points, n)))
-    ranks = np.unique(np.clip(np.rint(even * n + 0.5), 1, n).astype(int))  # from 1
-    band = [special.ndtri(stats.beta.ppf(q, ranks, n - ranks + 1)) for q in (TAIL, 1 - TAIL)]
-    observed = z.sort(dim=0).values.numpy()[ranks - 1]
-    return Quantiles(special.ndtri((ranks - 0.5) / n), observed, *band)

@@ -14,11 +14,11 @@ from eae_core.constraints import standard_gaussian
 from eae_core.data import Images
 from eae_core.entropy.samples import DuplicatePointsError
 from eae_core.errors import check_integer
+from eae_core.evaluation.bands import Band
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
 from eae_core.evaluation.extractors import FeatureExtractor
 from eae_core.evaluation.gaussianity import gaussianity_report
-from eae_core.evaluation.judging import Judges, decoded, rebuilt
-from eae_core.evaluation.nulls import Band
+from eae_core.evaluation.image_metrics import ImageMetrics, decoded, rebuilt
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.using import (
     encode_images,
@@ -28,7 +28,7 @@ from eae_core.models.using import (
     spherical_path,
 )
 
-PRIOR = "prior"  # what samples from a model's own law are called, where it is not N(0, I)
+PRIOR = "prior"  # what samples of codes that a model draws otherwise are called
 _FEWEST = 5  # samples and images: precision and recall look for a third neighbour
 
 
@@ -77,20 +77,20 @@ def score_model(
     root: str | Path | None = None,
     progress: bool = False,
 ) -> Scores:
-    """Judge a trained model by its reconstructions, samples, midpoints and codes.
+    """Score a trained model by its reconstructions, samples, midpoints and codes.
 
-    Images are made and judged batch by batch; only features are kept. A model whose codes no
+    Images are made and compared batch by batch; only features are kept. A model whose codes no
     density can be fitted to, or coincide, is still scored: :attr:`Scores.missing` says what has no
-    number and why.
+    number.
 
     Args:
         model: trained.
         train: what it was trained on; densities are fitted to its codes.
         test: images the model has not seen; all distances are to all of them.
-        extractors: the networks that judge, see :func:`classifier_features` and
+        extractors: the evaluation networks, see :func:`classifier_features` and
             :func:`inception_features`.
-        densities: names known to :func:`fit_density`. A model that draws from another law than
-            N(0, I) is also judged by samples from that, named "prior".
+        densities: names known to :func:`fit_density`. A model that draws its codes otherwise than
+            from N(0, I) also gets scores of samples of its own, named "prior".
         samples: from each density, and midpoints on each path, at least 5.
         seed: of densities, samples and pairs.
         batch_size: images at a time.
@@ -100,7 +100,8 @@ def score_model(
 
     Raises:
         ValueError: sets that do not fit the model, an unknown density, fewer codes than one needs,
-            or codes or images with NaN: the model has diverged.
+            or
+            codes or images with NaN: the model has diverged.
 
     Example:
         >>> import tempfile
@@ -109,9 +110,9 @@ def score_model(
         >>> from eae_core.models import build_model
         >>> digits, test = load_images("digits", limit=300), load_images("digits", "test", limit=50)
         >>> root = tempfile.mkdtemp()
-        >>> judge = classifier_features(digits, epochs=1, root=root)
+        >>> networks = [classifier_features(digits, epochs=1, root=root)]
         >>> model = build_model("eae", (1, 32, 32), 4, width=2)
-        >>> scores = score_model(model, digits, test, extractors=[judge], samples=50, root=root)
+        >>> scores = score_model(model, digits, test, extractors=networks, samples=50, root=root)
         >>> {"fd_classifier_mixture", "reconstruction_error", "samples"} <= scores.metrics().keys()
         True
     """
@@ -127,12 +128,12 @@ def score_model(
     drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
     drawn |= own_codes(model, samples, seed)
     if extractors:
-        judges = Judges(extractors, test, batch_size, kid_subsets, seed, root, progress)
+        metrics = ImageMetrics(extractors, test, batch_size, kid_subsets, seed, root, progress)
         made = {name: decoded(model, z) for name, z in _midpoints(test_codes, samples, seed)}
         made["reconstruction"] = rebuilt(model, test, min(samples, len(test)))
-        values |= judges.real(train.subset(min(samples, len(train))))
-        values |= judges.distances(made)
-        values |= judges.scores({name: decoded(model, z) for name, z in drawn.items()})
+        values |= metrics.real(train.subset(min(samples, len(train))))
+        values |= metrics.distances(made)
+        values |= metrics.scores({name: decoded(model, z) for name, z in drawn.items()})
     values |= _code_scores(test_codes[:samples], missing)
     missing |= {
         name: f"it came out as {value}" for name, value in values.items() if not isfinite(value)
@@ -175,10 +176,10 @@ def convergence_scores(
     fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
     drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
     drawn |= own_codes(model, samples, seed)
-    judges = Judges([extractor], test, batch_size, 1, seed, root, progress=False)
+    metrics = ImageMetrics([extractor], test, batch_size, 1, seed, root, progress=False)
     error = reconstruction_error(model, test, batch_size=batch_size)
     made = {name: decoded(model, z) for name, z in drawn.items()}
-    values = {"reconstruction_error": error, **judges.distances(made)}
+    values = {"reconstruction_error": error, **metrics.distances(made)}
     return {name: value for name, value in values.items() if isfinite(value)}
 
 
@@ -229,9 +230,9 @@ def own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
         codes: Tensor = draw(n, generator=torch.Generator().manual_seed(seed))
         return codes.float().cpu()
 
-    # From the same generator the same law draws the same codes.
-    law = standard_gaussian(model.latent_dim)
-    standard = law.sample(_FEWEST, generator=torch.Generator().manual_seed(seed)).float()
+    # From the same generator the same distribution draws the same codes.
+    gaussian = standard_gaussian(model.latent_dim)
+    standard = gaussian.sample(_FEWEST, generator=torch.Generator().manual_seed(seed)).float()
     with evaluation_mode(model):
         return {} if torch.equal(own(_FEWEST), standard) else {PRIOR: own(n)}
 

@@ -23,7 +23,7 @@ from eae_core.models import Autoencoder
 from eae_core.models.using import decode_codes, interpolate, reconstruct, sample_images
 
 COLUMNS = 10
-SAMPLE_ROWS = 2  # of each law
+SAMPLE_ROWS = 2  # of each density
 PATHS = 2
 SUFFIXES = (".png", ".webp")  # of grey and of coloured images
 
@@ -33,7 +33,7 @@ def picture_rows(
 ) -> dict[str, Tensor]:
     """Rows of images that show a model, each (10, c, h, w) in [0, 1], by what they show.
 
-    Two rows of samples of the model's own law and of each density, one row of reconstructions of
+    Two rows of samples of the model's own codes and of each density, one row of reconstructions of
     the first ten test images, and two rows of spherical paths between test images.
 
     Raises:
@@ -60,9 +60,9 @@ def picture_rows(
     return dict(zip(sheet_names(list(samples)), rows, strict=True))
 
 
-def sheet_names(laws: Sequence[str]) -> list[str]:
-    """What the rows of a sheet show, from above, with samples of these laws."""
-    samples = [f"{law} {number}" for law in laws for number in range(1, SAMPLE_ROWS + 1)]
+def sheet_names(densities: Sequence[str]) -> list[str]:
+    """What the rows of a sheet show, from above, with samples of these."""
+    samples = [f"{name} {number}" for name in densities for number in range(1, SAMPLE_ROWS + 1)]
     return [*samples, "reconstructions", *(f"path {number}" for number in range(1, PATHS + 1))]
 
 

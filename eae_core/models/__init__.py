@@ -2,25 +2,23 @@
 
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
 from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
-from eae_core.models.conversion import (
-    PUBLISHED,
-    PublishedWeight,
-    convert_weight,
-    published_options,
-)
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
 from eae_core.models.networks import build_networks
-from eae_core.models.penalties import decoder_l2, gradient_penalty
+from eae_core.models.published import published_options
 from eae_core.models.regularized import (
+    AEL2,
     RAE,
     RAEGP,
+    RAEL2,
     RAESN,
+    AEL2Options,
     RAEGPOptions,
+    RAEL2Options,
     RAEOptions,
     RAESNOptions,
 )
-from eae_core.models.spectral import spectrally_normalize
+from eae_core.models.smoothness import decoder_l2, gradient_penalty, spectrally_normalize
 from eae_core.models.two_stage import TwoStageVAE, TwoStageVAEOptions
 from eae_core.models.using import (
     decode_codes,
@@ -32,7 +30,6 @@ from eae_core.models.using import (
 )
 from eae_core.models.variational import CVVAE, VAE, CVVAEOptions, VAEOptions, gaussian_kl
 from eae_core.models.wasserstein import WAE, WAEOptions, imq_mmd
-from eae_core.models.weight_decay import AEL2, RAEL2, AEL2Options, RAEL2Options
 
 __all__ = [
     "AE",
@@ -40,7 +37,6 @@ __all__ = [
     "CVVAE",
     "EAE",
     "MODELS",
-    "PUBLISHED",
     "RAE",
     "RAEGP",
     "RAEL2",
@@ -53,7 +49,6 @@ __all__ = [
     "CVVAEOptions",
     "EAEOptions",
     "ModelOptions",
-    "PublishedWeight",
     "RAEGPOptions",
     "RAEL2Options",
     "RAEOptions",
@@ -65,7 +60,6 @@ __all__ = [
     "build_dense_model",
     "build_model",
     "build_networks",
-    "convert_weight",
     "decode_codes",
     "decoder_l2",
     "dense_networks",

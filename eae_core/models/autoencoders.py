@@ -4,7 +4,7 @@ Every model owns its objective: :meth:`Autoencoder.loss` returns named terms, of
 minimised. One convention of reduction holds for all: squared error is summed over pixels and
 channels, terms of the code are summed over its dimensions, and both are averaged over the batch;
 entropy and divergences are in nats. So a weight of 1 trades one nat against one unit of squared
-error. :mod:`eae_core.models.conversion` brings published weights into this convention.
+error. :func:`published_options` has the published weights in this convention.
 """
 
 from __future__ import annotations
@@ -41,16 +41,28 @@ class Autoencoder(nn.Module, ABC):
         encoder: maps images (n, c, h, w) in [0, 1] to (n, d).
         decoder: maps codes (n, d) to images in [0, 1].
         latent_dim: d.
+        options: of ``options_class``; None for the defaults.
+
+    Raises:
+        TypeError: options of another model.
     """
 
     name: ClassVar[str]
     revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
-    options_class: ClassVar[type[ModelOptions]]
+    options_class: ClassVar[type[ModelOptions]] = ModelOptions
+    options: Any  #: of ``options_class``
     encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code
     minimum_batch_size = 2  # the networks normalise over the batch
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent_dim: int) -> None:
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_dim: int,
+        options: ModelOptions | None = None,
+    ) -> None:
         super().__init__()
+        self.options = self.own_options(options)
         self.encoder = encoder
         self.decoder = decoder
         self.latent_dim = latent_dim
@@ -82,8 +94,7 @@ class Autoencoder(nn.Module, ABC):
     def start_epoch(self, epoch: int, epochs: int) -> None:
         """Called by the training loop before each epoch (from 0) of a run of so many epochs.
 
-        Also where a run goes on after an interruption. A model that trains in stages changes its
-        stage here.
+        A model that trains in stages changes its stage here.
         """
 
     def encode(self, x: Tensor) -> Tensor:
@@ -125,18 +136,11 @@ class Autoencoder(nn.Module, ABC):
         return using.reconstruct(self, x)
 
     def interpolate(self, start: Tensor, end: Tensor, *, steps: int = 8) -> Tensor:
-        """Images (n, steps, c, h, w) on spherical paths between the codes of two sets (n, c, h, w).
-
-        :func:`~eae_core.models.interpolate` also knows straight ones.
-        """
+        """Images (n, steps, c, h, w) on spherical paths between codes of two sets (n, c, h, w)."""
         return using.interpolate(self, start, end, steps=steps)
 
     def own_options(self, options: ModelOptions | None) -> Any:
-        """These options, or the model's defaults for None.
-
-        Raises:
-            TypeError: options of another model.
-        """
+        """These options, or the model's defaults for None; TypeError for those of another model."""
         if options is None:
             return self.options_class()
         if type(options) is not self.options_class:
@@ -153,14 +157,6 @@ class Autoencoder(nn.Module, ABC):
 
         Raises:
             ValueError: values outside [0, 1].
-
-        Example:
-            >>> from eae_core.models import build_model
-            >>> model = build_model("ae", (1, 32, 32), latent_dim=2, width=1)
-            >>> model.loss(2 * torch.ones(4, 1, 32, 32))
-            Traceback (most recent call last):
-            ...
-            ValueError: the decoder ends in a sigmoid, so images must lie in [0, 1], ...
         """
         if not self._bounded or torch.compiler.is_compiling() or not x.numel():
             return
@@ -183,7 +179,6 @@ def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
     """Squared error summed over pixels and channels, averaged over the batch.
 
     Example:
-        >>> import torch
         >>> squared_error(torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2))
         tensor(4.)
     """
@@ -211,11 +206,7 @@ class AE(Autoencoder):
 
     .. math:: \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
 
-    RAE's code averages over pixels and channels, pythae's sums as here. The minimum is the same,
-    and up to its epsilon so are Adam's steps.
-
     Example:
-        >>> import torch
         >>> from eae_core.models import build_model
         >>> model = build_model("ae", (1, 32, 32), latent_dim=4, width=2)
         >>> sorted(model.loss(torch.rand(3, 1, 32, 32)))
@@ -225,6 +216,7 @@ class AE(Autoencoder):
     name = "ae"
     revision = 1  # 1: as first recorded
     options_class = AEOptions
+    options: AEOptions
 
     def __init__(
         self,
@@ -233,8 +225,7 @@ class AE(Autoencoder):
         latent_dim: int,
         options: AEOptions | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options: AEOptions = self.own_options(options)
+        super().__init__(encoder, decoder, latent_dim, options)
         self.code_norm = CodeBatchNorm(latent_dim) if self.options.normalize_code else nn.Identity()
 
     def encode(self, x: Tensor) -> Tensor:

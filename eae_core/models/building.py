@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from operator import index
 from typing import Any
+
+import numpy as np
 
 from eae_core.errors import nearest
 from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE
 from eae_core.models.networks import build_networks
-from eae_core.models.regularized import RAE, RAEGP, RAESN
+from eae_core.models.regularized import AEL2, RAE, RAEGP, RAEL2, RAESN
 from eae_core.models.two_stage import TwoStageVAE
 from eae_core.models.variational import CVVAE, VAE
 from eae_core.models.wasserstein import WAE
-from eae_core.models.weight_decay import AEL2, RAEL2
 
 _ALL: tuple[type[Autoencoder], ...] = (
     *(AE, AEL2, EAE, RAE, RAEL2, RAEGP, RAESN),
@@ -41,10 +43,10 @@ def build_model(
     Args:
         name: ``"eae"``, or another key of ``MODELS``.
         image_shape: (channels, height, width), see :func:`build_networks`, or (features,) of a
-            table, for which there are :func:`dense_networks` with ``8 * width`` hidden units.
+            table, whose :func:`dense_networks` have ``8 * width`` hidden units.
         latent_dim: d, the size of the code.
         width: channels of the first convolution, 128 in the papers.
-        options: the model's own options, e.g. ``EAEOptions(entropy_weight=0.5)``; by default those
+        options: the model's own, e.g. ``EAEOptions(entropy_weight=0.5)``; by default those
             published for MNIST, see :func:`published_options`.
         convolutions: fewer than in the papers, see :func:`build_networks`.
 
@@ -63,6 +65,8 @@ def build_model(
         raise TypeError(
             f"model {name!r} takes {options_class.__name__}, got {type(options).__name__}"
         )
+    # Numbers of NumPy's too, which JSON could not hold.
+    image_shape, latent_dim, width = [*map(index, image_shape)], index(latent_dim), index(width)
     outputs = model_class.encoder_outputs_per_dim * latent_dim
     if len(image_shape) > 1:
         encoder, decoder = build_networks(
@@ -74,17 +78,21 @@ def build_model(
         encoder, decoder = dense_networks(
             image_shape, latent_dim, hidden=8 * width, encoder_outputs=outputs
         )
-    model = model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
+    model = model_class(encoder, decoder, latent_dim, options)
     model.config = {
         "name": name,
         "image_shape": list(image_shape),
         "latent_dim": latent_dim,
         "width": width,
-        "options": asdict(options),
+        "options": {name: _plain(value) for name, value in asdict(options).items()},
     }
     if convolutions is not None:
         model.config["convolutions"] = convolutions
     return model
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def build_dense_model(
@@ -97,11 +105,10 @@ def build_dense_model(
     normalize: bool = True,
     options: ModelOptions | None = None,
 ) -> Autoencoder:
-    """A model of :func:`build_model` with dense networks, for images of any shape.
+    """A model of :func:`build_model` with :func:`dense_networks`, for images of any shape.
 
-    Seconds on a processor where the papers' networks take hours. An L2 penalty on the decoder needs
-    ``decoder_l2_stem``, because all layers are linear ones. Such a model has no ``config``, so that
-    its weights cannot be kept in a checkpoint.
+    Seconds on a processor where the papers' networks take hours. It has no ``config``, so that its
+    weights cannot be kept in a checkpoint; an L2 penalty on its decoder needs ``decoder_l2_stem``.
 
     Args:
         name: key of ``MODELS``.
@@ -110,17 +117,16 @@ def build_dense_model(
         hidden: see :func:`dense_networks`, also for the next two.
         layers: of them.
         normalize: them.
-        options: the model's own; by default those published for MNIST.
+        options: the model's own.
 
     Raises:
         ValueError: unknown name (the nearest is named), or a size below 1.
         TypeError: options of another model.
 
     Example:
-        >>> import torch
         >>> model = build_dense_model("eae", (3, 16, 16), latent_dim=2, hidden=8)
-        >>> model(torch.rand(5, 3, 16, 16)).shape
-        torch.Size([5, 3, 16, 16])
+        >>> model.latent_dim
+        2
     """
     model_class = find_model(name)[0]
     outputs = model_class.encoder_outputs_per_dim * latent_dim
@@ -132,21 +138,11 @@ def build_dense_model(
         normalize=normalize,
         encoder_outputs=outputs,
     )
-    return model_class(encoder, decoder, latent_dim, options)  # type: ignore[call-arg]
+    return model_class(encoder, decoder, latent_dim, options)
 
 
 def find_model(name: str) -> tuple[type[Autoencoder], type[ModelOptions]]:
-    """The class of a model and that of its options.
-
-    Raises:
-        ValueError: unknown name; the nearest is named.
-
-    Example:
-        >>> find_model("vea")
-        Traceback (most recent call last):
-        ...
-        ValueError: unknown model 'vea'; did you mean 'vae' or 'eae'?
-    """
+    """The class of a model and that of its options; ValueError names the nearest known."""
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; {nearest(name, MODELS)}")
     return MODELS[name]
@@ -157,11 +153,6 @@ def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:
 
     Raises:
         ValueError: an entry is missing, or the model or an option of it is unknown here.
-
-    Example:
-        >>> config = build_model("ae", (3, 32, 32), latent_dim=2, width=1).config
-        >>> rebuild_model(config).config == config
-        True
     """
     missing = {"name", "image_shape", "latent_dim", "width", "options"} - set(config)
     if missing:

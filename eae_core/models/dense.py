@@ -36,16 +36,8 @@ def dense_networks(
 
     Example:
         >>> encoder, decoder = dense_networks((5,), 2, hidden=8)
-        >>> decoder
-        Sequential(
-          (0): Linear(in_features=2, out_features=8, bias=True)
-          (1): BatchNorm1d(8, ...)
-          (2): ReLU()
-          (3): Linear(in_features=8, out_features=8, bias=True)
-          (4): BatchNorm1d(8, ...)
-          (5): ReLU()
-          (6): Linear(in_features=8, out_features=5, bias=True)
-        )
+        >>> decoder[-1]
+        Linear(in_features=8, out_features=5, bias=True)
     """
     sizes = {"latent_dim": latent_dim, "hidden": hidden, "layers": layers}
     for label, value in {**sizes, "image_shape": min(shape)}.items():

@@ -12,8 +12,7 @@ from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Distribution
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.penalties import decoder_l2
-from eae_core.models.spectral import spectrally_normalize
+from eae_core.models.smoothness import decoder_l2, spectrally_normalize
 from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
 from eae_core.regularizers.registry import regularizer_options
 
@@ -98,24 +97,15 @@ class EAE(Autoencoder):
         \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2 - \lambda \hat H(z_1, \dots, z_n),
         \qquad z = \mathrm{BN}(E(x))
 
-    with the Kozachenko-Leonenko estimate over the batch. With ``entropy_weight=0`` it is an
-    autoencoder with a batch-normalised code, and the entropy is reported all the same. Another
-    constraint in place of BN leads to another law of the code, :attr:`code_distribution`.
+    with the Kozachenko-Leonenko estimate over the batch, in float64. With ``entropy_weight=0`` it
+    is an autoencoder with a batch-normalised code, and the entropy is reported all the same.
 
-    The weight counts one nat, of the whole code, against one unit of summed squared error; the
-    estimator is in float64, whatever the precision of training. The paper prints weights (0.05 and
-    1 for MNIST), but not how it reduces either term, and none for CIFAR-10 and CelebA; no code of
-    its authors is known, and neither RAE's nor pythae's has the model.
-
-    In brackets the paper gives a result "on a linear map" without saying more. Our guess is
-    ``entropy_map``: the entropy of :math:`\mathrm{BN}(W z)` with m = ``entropy_dim`` orthonormal
-    rows in W. A square W would change the estimate by a constant; without the second BN all of the
-    code's variance could move into the rows of W.
+    The paper gives a result "on a linear map" without saying more. Our guess is ``entropy_map``:
+    the entropy of :math:`\mathrm{BN}(W z)` with m = ``entropy_dim`` orthonormal rows in W.
 
     With another ``regularizer`` its term stands in place of :math:`-\hat H`, and is reported under
-    that word instead of the entropy; distances of codes that coincide count as rounding's. With
-    ``radial_weight`` w the term is :math:`-\hat H + w R`, see
-    :func:`~eae_core.regularizers.entropy_radial_loss`. Neither is the paper's.
+    that word; distances of codes that coincide count as rounding's. With ``radial_weight`` w the
+    term is :math:`-\hat H + w R`, see :func:`~eae_core.regularizers.entropy_radial_loss`.
 
     Source:
         Ghose et al. (2020), equation 2; other constraints: their section 3.3; spectral norm and L2:
@@ -131,6 +121,7 @@ class EAE(Autoencoder):
     name = "eae"
     revision = 1  # 1: as first recorded
     options_class = EAEOptions
+    options: EAEOptions
     entropy_rows: Tensor  # W (m, d) of a fixed map
 
     def __init__(
@@ -140,8 +131,7 @@ class EAE(Autoencoder):
         latent_dim: int,
         options: EAEOptions | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options: EAEOptions = self.own_options(options)
+        super().__init__(encoder, decoder, latent_dim, options)
         self.code_norm = build_constraint(self.options.constraint, latent_dim)
         self.regularizer = self._build_regularizer()
         if self.options.spectral_norm:
@@ -199,8 +189,8 @@ class EAE(Autoencoder):
     def entropy_terms(self, z: Tensor) -> dict[str, Tensor]:
         """The entropy of a training batch, and how many codes it leaves out because they coincide.
 
-        Where two images are the same, or a precision is coarse, codes coincide and the strict
-        estimate is minus infinity. Training goes on with one code of each such set.
+        There the strict estimate is minus infinity: training goes on with one code of each such
+        set.
         """
         try:
             return {"entropy": self.entropy(z)}
@@ -258,13 +248,7 @@ def distinct_rows(z: Tensor) -> Tensor:
 
 
 def orthonormal_rows(m: int, d: int, like: Tensor | None = None) -> Tensor:
-    """W (m, d) with orthonormal rows, uniform among all such, from torch's global generator.
-
-    Example:
-        >>> rows = orthonormal_rows(2, 5)
-        >>> torch.allclose(rows @ rows.T, torch.eye(2), atol=1e-6)
-        True
-    """
+    """W (m, d) with orthonormal rows, uniform among all such, from torch's global generator."""
     device = None if like is None else like.device
     q, r = torch.linalg.qr(torch.randn(d, m, device=device))
     rows: Tensor = (q * r.diagonal().sign()).T.contiguous()  # the sign makes the law uniform

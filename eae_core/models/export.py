@@ -40,14 +40,13 @@ def export_model(model: Autoencoder, folder: str | Path, *kinds: Kind) -> list[P
     """Write encoder and decoder for batches of any size, compared with the model; on the CPU.
 
     The encoder maps images (n, c, h, w) in [0, 1] to codes (n, d), constraint included; the decoder
-    maps codes to images. Weights alone carry the names that they have in ``model.encoder`` and
-    ``model.decoder``; what a constraint remembers is not among them.
+    maps codes to images. Weights alone lack what a constraint remembers.
 
     Args:
         model: trained.
         folder: where to.
-        kinds: "onnx" (needs onnx, onnxscript and onnxruntime), "torch" (for
-            ``torch.export.load``), "safetensors" (weights alone).
+        kinds: "onnx" (needs onnx, onnxscript and onnxruntime), "torch" (for ``torch.export.load``),
+            "safetensors" (weights alone).
 
     Returns:
         The files, encoder before decoder of each kind.

@@ -92,13 +92,7 @@ def architecture(shape: tuple[int, ...]) -> Architecture:
 class CodeLinear(nn.Linear):
     """The layer that gives the code: in float32 also under autocast.
 
-    bf16 has eight bits of mantissa. In few dimensions many codes of a batch would coincide, where
-    the entropy is minus infinity.
-
-    Example:
-        >>> with torch.autocast("cpu", torch.bfloat16):
-        ...     CodeLinear(3, 2)(torch.ones(5, 3, dtype=torch.bfloat16)).dtype
-        torch.float32
+    bf16 has eight bits of mantissa, and in few dimensions many codes of a batch would coincide.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,11 +138,9 @@ def build_networks(
             (3, 64, 64).
         latent_dim: d, the size of the code.
         width: channels of the first convolution, 128 in the papers.
-        encoder_outputs: numbers that the encoder gives for an image, d by default; 2 d where it
-            gives mean and spread.
-        convolutions: at most this many in the encoder, and in the decoder with the last one, which
-            gives the image; all by default. Those next to the code are left out, so the linear
-            layers read and give larger maps.
+        encoder_outputs: numbers that the encoder gives for an image, d by default.
+        convolutions: at most this many in each network; all by default. Those next to the code are
+            left out, so the linear layers read and give larger maps.
 
     Returns:
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
@@ -162,8 +154,7 @@ def build_networks(
 
     Example:
         >>> encoder, decoder = build_networks((1, 32, 32), latent_dim=16)
-        >>> parameters = [*encoder.parameters(), *decoder.parameters()]
-        >>> sum(p.numel() for p in parameters)
+        >>> sum(p.numel() for p in [*encoder.parameters(), *decoder.parameters()])
         22689681
     """
     shape = tuple(image_shape)

@@ -9,8 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.penalties import GRADIENTS, gradient_penalty
-from eae_core.models.spectral import spectrally_normalize
+from eae_core.models.smoothness import (
+    GRADIENTS,
+    decoder_l2,
+    gradient_penalty,
+    spectrally_normalize,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +38,7 @@ class RAE(Autoencoder):
         \mathcal L = \frac1n \sum_i \Bigl( \lVert x_i - D(z_i) \rVert^2
         + \frac\beta2 \lVert z_i \rVert^2 \Bigr), \qquad z = E(x)
 
-    As the paper and pythae have it. RAE's code, to which the published weights belong, averages the
-    error over pixels and channels and the square of the code over its dimensions, without the
-    half. Samples need a density fitted to the codes: the objective names no law.
+    Samples need a density fitted to the codes: the objective names none.
 
     Source:
         Ghosh et al. (2020), section 3.
@@ -52,16 +54,6 @@ class RAE(Autoencoder):
     revision = 1  # 1: as first recorded
     options_class: ClassVar[type[ModelOptions]] = RAEOptions
     options: RAEOptions
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: RAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options = self.own_options(options)
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
@@ -101,16 +93,8 @@ class RAEGPOptions(RAEOptions):
 class RAEGP(RAE):
     r"""RAE with a flat decoder: :class:`RAE` plus :math:`\lambda` times a squared gradient.
 
-    Which gradient, and how the paper's, RAE's code and pythae's differ in it:
-    :func:`~eae_core.models.gradient_penalty`. The penalty is differentiated a second time, which
-    torch.compile cannot, so the decoder then runs uncompiled. With weight 0, as RAE's configuration
-    has it for CIFAR-10, the term is left out.
-
-    Example:
-        >>> from eae_core.models import build_model
-        >>> model = build_model("rae_gp", (1, 32, 32), latent_dim=4, width=2)
-        >>> sorted(model.loss(torch.rand(3, 1, 32, 32)))
-        ['gradient', 'latent', 'loss', 'reconstruction']
+    See :func:`~eae_core.models.gradient_penalty`. It is differentiated a second time, which
+    torch.compile cannot, so the decoder then runs uncompiled; with weight 0 the term is left out.
     """
 
     name = "rae_gp"
@@ -147,15 +131,7 @@ class RAESNOptions(RAEOptions):
 class RAESN(RAE):
     """RAE with spectral normalisation of every layer of encoder and decoder.
 
-    The objective is that of :class:`RAE`; see :func:`~eae_core.models.spectrally_normalize`. The
-    paper's regulariser is the decoder's, RAE's code normalises both networks; pythae has no such
-    model.
-
-    Example:
-        >>> from eae_core.models import build_model
-        >>> model = build_model("rae_sn", (1, 32, 32), latent_dim=4, width=2)
-        >>> sorted(model.loss(torch.rand(3, 1, 32, 32)))
-        ['latent', 'loss', 'reconstruction']
+    The objective is that of :class:`RAE`; see :func:`~eae_core.models.spectrally_normalize`.
     """
 
     name = "rae_sn"
@@ -171,3 +147,78 @@ class RAESN(RAE):
     ) -> None:
         super().__init__(encoder, decoder, latent_dim, options)
         spectrally_normalize(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AEL2Options(ModelOptions):
+    """Options of :class:`AEL2`.
+
+    Attributes:
+        decoder_l2: weight of the squared decoder kernels.
+        decoder_l2_stem: count the decoder's linear layer too, as the published CelebA runs do.
+    """
+
+    decoder_l2: float = 1.024e-4
+    decoder_l2_stem: bool = False
+
+    def __post_init__(self) -> None:
+        self.check_weights("decoder_l2")
+
+
+class AEL2(Autoencoder):
+    r"""Autoencoder with small decoder weights, and nothing that holds the code.
+
+    .. math::
+        \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
+        + \lambda \sum_w w^2
+
+    over the kernels of the decoder's convolutions, see :func:`~eae_core.models.decoder_l2`.
+
+    Source:
+        Baseline of Ghosh et al. (2020).
+    """
+
+    name = "ae_l2"
+    revision = 1  # 1: as first recorded
+    options_class = AEL2Options
+    options: AEL2Options
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        self.check_images(x)
+        reconstruction = squared_error(x, self(x))
+        penalty = decoder_l2(self.decoder, stem=self.options.decoder_l2_stem)
+        loss = reconstruction + self.options.decoder_l2 * penalty
+        return {"loss": loss, "reconstruction": reconstruction, "decoder_l2": penalty}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RAEL2Options(RAEOptions):
+    """Options of :class:`RAEL2`.
+
+    Attributes:
+        latent_weight: beta, of half the squared norm of the code.
+        decoder_l2: weight of the squared decoder kernels.
+        decoder_l2_stem: count the decoder's linear layer too, as the published CelebA runs do.
+    """
+
+    latent_weight: float = 0.0128
+    decoder_l2: float = 1.024e-4
+    decoder_l2_stem: bool = False
+
+    def __post_init__(self) -> None:
+        self.check_weights("latent_weight", "decoder_l2")
+
+
+class RAEL2(RAE):
+    r"""RAE with small decoder weights: :class:`RAE` plus :math:`\lambda \sum_w w^2`."""
+
+    name = "rae_l2"
+    revision = 1  # 1: as first recorded
+    options_class = RAEL2Options
+    options: RAEL2Options
+
+    def terms(self, x: Tensor, z: Tensor, decoded: Tensor) -> dict[str, Tensor]:
+        terms = super().terms(x, z, decoded)
+        penalty = decoder_l2(self.decoder, stem=self.options.decoder_l2_stem)
+        loss = terms["loss"] + self.options.decoder_l2 * penalty
+        return {**terms, "loss": loss, "decoder_l2": penalty}

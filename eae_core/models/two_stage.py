@@ -1,4 +1,4 @@
-"""Two-stage VAE: a second VAE learns the law of the first one's codes."""
+"""Two-stage VAE: a second VAE learns how the first one's codes are distributed."""
 
 from __future__ import annotations
 
@@ -106,19 +106,10 @@ class TwoStageVAE(Autoencoder):
     frozen, the same objective for the codes :math:`z_i \sim q(z | x_i)` with a second VAE, of the
     same dimension and its own gamma. New codes come from :math:`u \sim N(0, I)` through the second
     stage, its noise included; images are decoder means. All terms of both stages are reported in
-    every epoch; ``loss`` is that of the stage under way.
-
-    :meth:`start_epoch` changes the stage, so a run that is trained longer than first asked for
-    comes back to the first stage, and its second one adapts again.
-
-    The official code has other networks (spectral normalisation in its default encoder), no bound
-    on log sigma, trains each stage with its own schedule and stretches the contrast of each
-    generated image before scoring; here networks and bound are those of all models. RAE's code has
-    a plain VAE as the first stage and weighs the second by a fixed number instead of gamma. pythae
-    fits such a second stage only after training.
+    every epoch; ``loss`` is that of the stage under way, which :meth:`start_epoch` changes.
 
     Source:
-        Dai and Wipf (2019) and their official code.
+        Dai and Wipf (2019) and their official code, whose networks and schedule are others.
 
     Example:
         >>> from eae_core.models import build_model
@@ -132,6 +123,7 @@ class TwoStageVAE(Autoencoder):
     name = "two_stage_vae"
     revision = 1  # 1: as first recorded
     options_class = TwoStageVAEOptions
+    options: TwoStageVAEOptions
     encoder_outputs_per_dim = 2
 
     def __init__(
@@ -141,8 +133,7 @@ class TwoStageVAE(Autoencoder):
         latent_dim: int,
         options: TwoStageVAEOptions | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options: TwoStageVAEOptions = self.own_options(options)
+        super().__init__(encoder, decoder, latent_dim, options)
         self.log_gamma = nn.Parameter(torch.tensor(math.log(self.options.first_gamma)))
         self.second = SecondStage(latent_dim, self.options)
         self.in_second_stage = False

@@ -72,7 +72,7 @@ def decode_codes(model: Autoencoder, z: Tensor, *, batch_size: int = 500) -> Ten
 
 
 def sample_images(model: Autoencoder, n: int, *, seed: int = 0) -> Tensor:
-    """Decode n codes that the model draws: from N(0, I), unless it has another law or sampler.
+    """Decode n codes that the model draws, from N(0, I) unless it draws otherwise.
 
     The same seed gives the same codes on every device.
     """
@@ -113,8 +113,8 @@ def interpolate(
 ) -> Tensor:
     """Decode paths between the codes of two sets of images.
 
-    A straight line between two draws of N(0, I_d) passes through codes of smaller norm than the law
-    ever produces when d is large; the spherical path keeps the norm between those of its ends.
+    A straight line between two draws of N(0, I_d) passes through codes of smaller norm than it ever
+    gives when d is large; the spherical path keeps the norm between those of its ends.
 
     Args:
         model: a trained model.

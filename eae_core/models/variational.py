@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eae_core.constraints import being_traced
 from eae_core.distributed import Group, noise_like
@@ -24,9 +24,6 @@ def gaussian_kl(mean: Tensor, log_sigma: Tensor) -> Tensor:
     Args:
         mean: (n, d).
         log_sigma: (n, d), logarithm of the standard deviation.
-
-    Returns:
-        the divergence, summed over dimensions, averaged over the batch.
 
     Example:
         >>> gaussian_kl(torch.ones(5, 3), torch.zeros(5, 3))  # d / 2
@@ -78,11 +75,9 @@ class VAE(Autoencoder):
         + \beta \, \mathrm{KL}\bigl(N(\mu_i, \sigma_i^2), N(0, I)\bigr) \Bigr),
         \qquad z_i = \mu_i + \sigma_i \varepsilon_i
 
-    with :math:`\log \sigma = 5 \tanh` of the encoder's second half, as in RAE's code. It is minus
-    the evidence lower bound, times beta, for Gaussian pixels of variance beta / 2. RAE's code
-    averages the squared error over channels and sums it over pixels; pythae's VAE has beta 1, its
-    BetaVAE any, and no bound on log sigma.
-    :meth:`encode` gives the means.
+    with :math:`\log \sigma = 5 \tanh` of the encoder's second half, as in RAE's code: minus the
+    evidence lower bound, times beta, for Gaussian pixels of variance beta / 2. :meth:`encode` gives
+    the means.
 
     Source:
         Kingma and Welling (2014); beta: Higgins et al. (2017).
@@ -98,16 +93,6 @@ class VAE(Autoencoder):
     revision = 1  # 1: as first recorded
     options_class: ClassVar[type[ModelOptions]] = VAEOptions
     encoder_outputs_per_dim: ClassVar[int] = 2
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: ModelOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options = self.own_options(options)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log sigma, each (n, d) in float32, of the codes of images x."""
@@ -151,12 +136,6 @@ class CVVAE(VAE):
 
     Source:
         Ghosh et al. (2020), section 3.
-
-    Example:
-        >>> from eae_core.models import build_model
-        >>> model = build_model("cv_vae", (1, 32, 32), latent_dim=4, width=2)
-        >>> sorted(model.loss(torch.rand(3, 1, 32, 32)))
-        ['kl', 'loss', 'reconstruction']
     """
 
     name = "cv_vae"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eae_core.distributed import gather_rows, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
@@ -24,8 +24,8 @@ def imq_mmd(x: Tensor, y: Tensor, *, scales: Sequence[float] = SCALES) -> Tensor
         \frac{1}{n(n-1)} \sum_{i \ne j} k(x_i, x_j) + \frac{1}{m(m-1)} \sum_{i \ne j} k(y_i, y_j)
         - \frac{2}{nm} \sum_{i,j} k(x_i, y_j)
 
-    Unbiased, so it falls below 0 where the laws agree. 2 d is the mean squared distance of two
-    points of N(0, I). In float32 or better, also under autocast.
+    Unbiased, so it falls below 0 where the distributions agree. In float32 or better, also under
+    autocast.
 
     Args:
         x: (n, d), n >= 2.
@@ -39,8 +39,7 @@ def imq_mmd(x: Tensor, y: Tensor, *, scales: Sequence[float] = SCALES) -> Tensor
         Tolstikhin et al. (2018), algorithm 2 and official code.
 
     Example:
-        >>> g = torch.Generator().manual_seed(0)
-        >>> x, y = torch.randn(2, 500, 3, generator=g)
+        >>> x, y = torch.randn(2, 500, 3, generator=torch.Generator().manual_seed(0))
         >>> bool(imq_mmd(x, y).abs() < 0.02), bool(imq_mmd(x, y + 1) > 0.5)
         (True, True)
     """
@@ -88,11 +87,8 @@ class WAE(Autoencoder):
         \mathcal L = \frac1n \sum_i \lVert x_i - D(z_i) \rVert^2
         + \lambda \, \widehat{\mathrm{MMD}}^2(z_1, \dots, z_n; p_1, \dots, p_n)
 
-    where :math:`z_i = E(x_i)` and :math:`p_i \sim N(0, I)`, with
-    :func:`~eae_core.models.imq_mmd` and fresh p for every batch, from torch's global generator. The
-    official code weighs the summed error by 0.05; RAE's code has the mean over pixels and channels
-    for MNIST and CIFAR-10, and the official form for CelebA, where alone it adds noise to the
-    encoder's input. pythae's discrepancy is, up to a constant, n times as large.
+    where :math:`z_i = E(x_i)` and :math:`p_i \sim N(0, I)`, fresh for every batch, with
+    :func:`~eae_core.models.imq_mmd`.
 
     Source:
         Tolstikhin et al. (2018).
@@ -107,16 +103,7 @@ class WAE(Autoencoder):
     name = "wae"
     revision = 1  # 1: as first recorded
     options_class = WAEOptions
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: WAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
-        self.options: WAEOptions = self.own_options(options)
+    options: WAEOptions
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)

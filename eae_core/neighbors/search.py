@@ -69,8 +69,8 @@ def nearest_neighbors(
         memory_limit: bytes of working memory beside the points and the result. None takes a share
             of what is free.
         validate: look for NaN and infinity, and for points whose squares leave the range of their
-            dtype, which are searched in another unit. A GPU must have finished computing the points
-            for that. False is for finite points of ordinary size.
+            dtype, which are searched in another unit. False is for finite points of ordinary size,
+            and spares a GPU the wait.
 
     Returns:
         distances and indices of the k-th neighbours, (n,) each, or (n, k) with ``every``. A

@@ -64,9 +64,8 @@ def cramer_wold_loss(
         A scalar, a squared distance of densities.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity, gamma <= 0, another form, or d = 1 for the
-            asymptotic one.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity, gamma <= 0, another form,
+            or d = 1 for the asymptotic one.
 
     Source:
         Tabor et al. (2020), theorem 3 and equation 4; as a loss: CWAE.

@@ -55,8 +55,8 @@ def mmd_loss(
         A scalar without a unit; each kernel adds at most 2.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity, a scale that is not above 0.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity, a scale that is not above
+            0.
 
     Source:
         Tolstikhin et al. (2018), algorithm 2, whose second sample is replaced by its expectation.

@@ -51,8 +51,8 @@ def sigreg_loss(
         A scalar without a unit.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity; fewer than 2 knots, no slice, T <= 0.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity; fewer than 2 knots, no
+            slice, T <= 0.
 
     Source:
         Balestriero and LeCun (2025, LeJEPA, arXiv 2511.08544); the statistic of a projection: Epps

@@ -44,8 +44,7 @@ def sliced_wasserstein_loss(
         A scalar, in squared units of the code.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity, no slice.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity, no slice.
 
     Source:
         Kolouri et al. (2018, SWAE), section 3.

@@ -53,8 +53,7 @@ def visreg_loss(
         A scalar, in squared units of the code.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, one row, NaN or infinity, no slice, eps <= 0.
+        TypeError, ValueError: no floats n x d, one row, NaN or infinity, no slice, eps <= 0.
 
     Source:
         Wu et al. (2026, VISReg, arXiv 2606.02572), equations 1, 2, 5 and 6.

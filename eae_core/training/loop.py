@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eae_core.models import Autoencoder
 from eae_core.seeds import SEEDS, derived_seed
-from eae_core.training.guards import check_named
+from eae_core.training.guards import check_named, unwrapped
 from eae_core.training.moments import FEW_STEPS, averaging_layers, recompute_moments
 from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import train
@@ -48,7 +48,8 @@ def fit(
             it has ``start_epoch(epoch, epochs)``, that is called before each epoch (from 0).
         data: a set of :mod:`eae_core.data`, a tensor, an array, a torch Dataset or DataLoader, see
             :func:`eae_core.data.as_source`.
-        options: sizes, rates, devices.
+        options: sizes, rates, devices; and ``recompute_moments="auto"``, which the command has and
+            a training of fewer than 100 steps needs: else it is evaluated with moments that lag.
         checkpoint: file to write after every epoch, and to go on from if it exists. More ``epochs``
             than the file's train longer; no other option may change.
         resume: False starts anew and replaces the file.
@@ -57,7 +58,7 @@ def fit(
             again for its last epoch where a run goes on; random numbers it draws change nothing.
 
     Raises:
-        TypeError: data of another kind.
+        TypeError: data of another kind, or a model without ``loss``.
         ValueError: a batch that is too small for the model or larger than the set, data of another
             shape, a device that is not there, a model whose checkpoint could not be loaded.
         CheckpointError: the file is damaged, or belongs to other options, data or another model.
@@ -75,6 +76,11 @@ def fit(
         >>> len(history.curve("reconstruction")), history.interrupted
         (2, False)
     """
+    if not callable(getattr(unwrapped(model), "loss", None)):
+        raise TypeError(
+            f"fit asks model.loss(x) for a dictionary of terms, 'loss' among them: "
+            f"{type(unwrapped(model)).__name__} has none"
+        )
     return train(
         _Minimization,
         model,

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
+from eae_book.studies.quantiles import normal_quantiles
 from eae_core.evaluation import (
     axis_distances,
     axis_threshold,
     norm_band,
     norm_distance,
-    normal_quantiles,
 )
 
 

@@ -23,7 +23,7 @@ from eae_core.evaluation import (
     reconstruction_error,
     score_model,
 )
-from eae_core.evaluation.judging import Judges, Made, metric_names
+from eae_core.evaluation.image_metrics import ImageMetrics, MadeImages, metric_names
 from eae_core.models import EAEOptions
 
 SAMPLES = 60
@@ -265,8 +265,8 @@ def test_only_a_batch_of_images_exists_at_a_time(held_out, judge, root):
         sizes.append(rows.stop - rows.start)
         return torch.rand(sizes[-1], 1, 32, 32)
 
-    judges = Judges([judge], held_out, 16, 2, 0, root, progress=False)
-    judges.scores({"noise": Made(50, make)})
+    judges = ImageMetrics([judge], held_out, 16, 2, 0, root, progress=False)
+    judges.scores({"noise": MadeImages(50, make)})
     assert sizes == [16, 16, 16, 2]
 
 

@@ -14,7 +14,7 @@ from eae_core.models import (
     decoder_l2,
     gradient_penalty,
 )
-from eae_core.models.weight_decay import AEL2, RAEL2, AEL2Options, RAEL2Options
+from eae_core.models.regularized import AEL2, RAEL2, AEL2Options, RAEL2Options
 
 
 def test_rae_is_error_and_half_the_squared_norm_of_the_code(linear_encoder, grey):

@@ -1,13 +1,8 @@
-"""Published weights in this package's convention, computed rather than copied.
+"""Published weights in the convention of :mod:`eae_core.models`, computed from what is printed.
 
-Every published code reduces the squared error and the terms beside it in its own way, so a weight
-means something only together with its reductions. Here all terms are summed over what one image
-has (pixels and channels, or dimensions of the code) and averaged over the batch.
-
-Traps of the published configurations: RAE-GP's penalty for CIFAR-10 has weight 0; the L2 penalty
-covers the decoder's linear layer for CelebA only; CV-VAE for CelebA has half the width and VAE for
-CelebA a batch of 1,000; WAE's error is an average for MNIST and CIFAR-10 and a weighted sum for
-CelebA. The EAE paper gives weights for MNIST without their reductions, and none for the others.
+A published weight means something only together with its code's reductions. Here all terms are
+summed over what one image has (pixels and channels, or dimensions of the code) and averaged over
+the batch.
 """
 
 from __future__ import annotations
@@ -16,10 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from eae_core.errors import nearest
-from eae_core.models.autoencoders import ModelOptions
-from eae_core.models.building import find_model
 
 #: of the squared error: sum or mean over pixels and channels; mean over channels, sum over pixels;
 #: the official WAE code's 0.05 times the sum, for CelebA of pixels in [-1, 1], whose squares are
@@ -175,50 +166,3 @@ def _published() -> tuple[PublishedWeight, ...]:
 
 #: every weight of the published configurations
 PUBLISHED = _published()
-
-# Options that are no weights, or that the EAE paper names without a number.
-_SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
-    ("ae_l2", "celeba64"): {"decoder_l2_stem": True},
-    ("rae_l2", "celeba64"): {"decoder_l2_stem": True},
-    ("wae", "celeba64"): {"input_noise": 0.01},
-    ("eae", "cifar10"): {"decoder_l2": 1e-6 * math.prod(IMAGE_SHAPES["cifar10"])},
-    ("eae", "celeba64"): {"spectral_norm": True},
-}
-_ALIKE = {
-    "mnist": ("mnist", "fashion_mnist", "digits"),
-    "cifar10": ("cifar10", "shapes32"),
-    "celeba64": ("celeba64", "celeba", "faces64"),
-}
-_FAMILY = {name: family for family, names in _ALIKE.items() for name in names}
-
-
-def published_options(name: str, dataset: str) -> ModelOptions:
-    """Options of a model with the published weights for a data set, in our convention.
-
-    They are those of RAE's code at its latent dimensions (16, 128 and 64). Fashion-MNIST, which it
-    does not know, takes MNIST's, and each stand-in those of the set it stands in for. For EAE the
-    paper names L2 on CIFAR-10 and spectral normalisation on CelebA, without strengths: L2 is that
-    of RAE-L2; the entropy weight is 1 everywhere, a value that the paper gives for MNIST alone.
-
-    Args:
-        name: of the model.
-        dataset: one of ``eae_core.data.DATASETS``.
-
-    Raises:
-        ValueError: another model or data set; the nearest is named.
-
-    Example:
-        >>> published_options("vae", "cifar10")  # 3 channels
-        VAEOptions(beta=0.072)
-    """
-    options_class = find_model(name)[1]
-    if dataset not in _FAMILY:
-        hint = nearest(dataset, _FAMILY)
-        raise ValueError(f"no weights are published for the data set {dataset!r}; {hint}")
-    family = _FAMILY[dataset]
-    weights = {
-        row.option: row.converted
-        for row in PUBLISHED
-        if (row.model, row.dataset, row.source) == (name, family, RAE_CODE) and row.option
-    }
-    return options_class(**weights, **_SETTINGS.get((name, family), {}))

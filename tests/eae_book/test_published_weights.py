@@ -5,13 +5,12 @@ import math
 import pytest
 import torch
 
+from eae_book.published import PUBLISHED, convert_weight
 from eae_core.data import DATASETS
 from eae_core.models import (
     MODELS,
-    PUBLISHED,
     EAEOptions,
     VAEOptions,
-    convert_weight,
     gaussian_kl,
     gradient_penalty,
     imq_mmd,

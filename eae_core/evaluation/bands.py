@@ -30,12 +30,7 @@ def check_codes(z: Tensor) -> Tensor:
     """Codes (n, d) in float64 on the CPU, without gradient.
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, n < 2, NaN or infinity.
-
-    Example:
-        >>> check_codes(torch.zeros(2, 3, requires_grad=True)).dtype
-        torch.float64
+        TypeError, ValueError: no floats n x d, n < 2, NaN or infinity.
     """
     z = check_sample(z)
     if len(z) < 2:
@@ -55,17 +50,14 @@ def simulated_deviations(
 ) -> np.ndarray:
     """Lower and upper 2.5 % of n times (statistic - mean) on seeded samples from N(0, I_d).
 
-    The distances of this room are integrals of a squared deviation of a sample from its law, so
-    that n times their deviation from the mean has a limit law, reached at a few hundred points.
+    The distances here are integrals of a squared deviation, so that n times their deviation from
+    the mean has a limit, reached at a few hundred points.
 
     Args:
         statistic: of a sample (n, d).
         n: points in a sample.
         d: dimension.
         mean: of the statistic on such samples.
-
-    Returns:
-        The two quantiles.
     """
     generator = torch.Generator().manual_seed(_SEED)
     values = [
