@@ -39,6 +39,8 @@ def check_code(z: Tensor, latent_dim: int) -> None:
         raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
     if not z.is_floating_point():
         raise TypeError(f"codes must be floating point, got {z.dtype}")
+    if z.layout != torch.strided:
+        raise TypeError(f"codes must be dense, got {z.layout}; try codes.to_dense()")
     if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
         raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
 

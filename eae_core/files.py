@@ -8,6 +8,7 @@ import os
 import platform
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -160,6 +161,53 @@ def _take(lock: Path, path: Path) -> IO[str] | None:
             return file
     file.close()
     return None
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with ``~`` as a home.
+
+    Raises:
+        ValueError: the home of a user whom this machine does not know.
+
+    Example:
+        >>> expanded("~no_such_user/x")
+        Traceback (most recent call last):
+        ...
+        ValueError: ~no_such_user/x begins with the home of a user whom this machine does not know
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} begins with the home of a user whom this machine does not know"
+        ) from error
+
+
+@contextmanager
+def read_as_numpy(path: str | Path) -> Iterator[None]:
+    """Within the block every way in which NumPy fails on a file is a ValueError that names it.
+
+    Nothing in a file is executed: ``numpy.load`` must be given ``allow_pickle=False``.
+
+    Raises:
+        ValueError: a file that is no array, is damaged, or declares more than memory holds.
+        OSError: it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise ValueError("it is no ordinary file")
+        yield
+    except (OSError, KeyboardInterrupt):
+        raise
+    except MemoryError as error:
+        raise ValueError(f"{path} declares more numbers than the memory holds: {error}") from error
+    except Exception as error:  # its readers of headers and of zip files have errors of their own
+        said = (
+            "it is none, or a pickle, which could run code"
+            if "pickle" in str(error)
+            else str(error)
+        )
+        raise ValueError(f"{path} holds no array of numbers written by NumPy: {said}") from error
 
 
 def _prefix(path: Path) -> str:

@@ -181,7 +181,7 @@ def read_record(path: str | Path) -> Record:
     """
     content = _read_json(Path(path))
     schema = content.pop("schema", None) if isinstance(content, dict) else None
-    if schema not in (1, SCHEMA):
+    if type(schema) is not int or schema not in (1, SCHEMA):
         raise RecordError(f"{path}: field schema must be 1 or {SCHEMA}, which this code reads")
     if schema == 1:
         content = {"revisions": {}, "commit": "", **content}
@@ -212,9 +212,19 @@ def _read_json(path: Path) -> Any:
     if len(text) > LARGEST_FILE:
         raise RecordError(f"{path} is no record: it holds more than {LARGEST_FILE:,} bytes")
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not JSON: {error}") from error
+
+
+def _each_once(entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a name that comes twice nobody can say which value is meant."""
+    found = dict(entries)
+    if len(found) < len(entries):
+        names = [name for name, _ in entries]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands in it twice")
+    return found
 
 
 def _plain(value: Any, field: str) -> Any:
@@ -245,8 +255,17 @@ def _check(record: Record) -> None:
         raise RecordError(f"created {record.created!r} is not a date and time") from error
     for name, kind in (("versions", str), ("revisions", int)):
         for key, value in getattr(record, name).items():
-            if not isinstance(value, kind):
+            if not isinstance(value, kind) or isinstance(value, bool):
                 raise RecordError(f"{name}.{key} is {value!r}: it must be of type {kind.__name__}")
+    for seed in record.seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise RecordError(f"seeds holds {seed!r}: seeds are whole numbers of at least 0")
+    for name, value in record.metrics.items():
+        if value is None or isinstance(value, str | bool):
+            raise RecordError(f"metrics.{name} is {value!r}: a metric is a number, or several")
+    for name in ("seconds", "peak_memory_bytes"):
+        if getattr(record, name) < 0:
+            raise RecordError(f"{name} is {getattr(record, name)}: it cannot be below 0")
     for name in (each.name for each in fields(record)):
         _check_value(getattr(record, name), name)
 

@@ -57,6 +57,7 @@ async () => {
   }
 
   const picture = async img => {
+    img.loading = "eager"; // a picture far down would never come
     await img.decode();
     const [w, h] = [img.naturalWidth, img.naturalHeight];
     const drawn = canvas(w, h);
@@ -64,6 +65,7 @@ async () => {
     const corners = [[0, 0], [w - 1, 0], [0, h - 1], [w - 1, h - 1]];
     return {
       source: img.src,
+      dark: img.classList.contains("dark-twin"),
       filter: getComputedStyle(img).filter,
       corners: corners.map(([x, y]) => [...drawn.getImageData(x, y, 1, 1).data]),
     };
@@ -78,6 +80,8 @@ async () => {
     cut_formulas: cut.map(formula => formula.closest("[id]").id),
     broken_formulas: [...document.querySelectorAll("mjx-merror")].map(e => e.textContent),
     texts,
-    pictures: await Promise.all([...document.querySelectorAll("article img")].map(picture)),
+    ground: rgba(getComputedStyle(document.body).backgroundColor),
+    pictures: await Promise.all([...document.querySelectorAll("article figure:not(.front) img")]
+      .filter(img => img.checkVisibility()).map(picture)),
   };
 }

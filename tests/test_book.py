@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit
@@ -35,7 +36,12 @@ SHOWS = "scheme => document.documentElement.dataset.theme === scheme"
 # No sandbox, because containers run as root; the rest keeps Chromium from calling home by itself.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 FLAGS += ["--disable-background-networking", "--disable-component-update"]
-FACTS = (Path(__file__).parent / "page_facts.js").read_text(encoding="utf-8")
+FACTS, CUTS = (
+    (Path(__file__).parent / f"page_{name}.js").read_text(encoding="utf-8")
+    for name in ("facts", "cuts")
+)
+# Text outputs of all chapters that have to be scrolled, by the width of the window: never more.
+MOST_SCROLLED = {1400: 64, 390: 286}
 ENOUGH, ENOUGH_LARGE = 4.5, 3.0  # contrast of running and of large text: WCAG 2.1, 1.4.3, level AA
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("book")]
@@ -149,10 +155,14 @@ def facts(open_page):
             tab.emulate_media(color_scheme=scheme)
             tab.wait_for_function(SHOWS, arg=scheme)
             found[scheme] = tab.evaluate(FACTS)
-        tab.set_viewport_size({"width": 390, "height": 844})
+        cuts = {}
+        for width in MOST_SCROLLED:
+            tab.set_viewport_size({"width": width, "height": 844})
+            cuts[width] = tab.evaluate(CUTS)
         width = tab.evaluate("document.documentElement.scrollWidth")
         tab.close()
-        return {s: {**of, "wrong": wrong, "width_on_a_phone": width} for s, of in found.items()}
+        more = {"wrong": wrong, "width_on_a_phone": width, "cuts": cuts}
+        return {scheme: {**of, **more} for scheme, of in found.items()}
 
     return lambda page, scheme="light": measure(page)[scheme]
 
@@ -225,18 +235,57 @@ def test_a_window_that_opens_in_the_dark_is_dark_from_the_start(open_page):
 
 @pytest.mark.browser
 @in_browser(["book/preface", *CHAPTERS])
-def test_figures_keep_their_white_ground_and_their_colours_in_the_dark(facts, page):
-    pictures = facts(page, "dark")["pictures"]
-    assert pictures
-    for picture in pictures:
-        assert picture["filter"] == "none", picture["source"]
-        assert picture["corners"] == [[255] * 4] * 4, picture["source"]
+def test_figures_stand_on_white_in_the_light_and_on_the_page_or_white_in_the_dark(facts, page):
+    for scheme in SCHEMES:
+        measured = facts(page, scheme)
+        assert measured["pictures"]
+        for picture in measured["pictures"]:
+            assert picture["filter"] == "none", picture["source"]
+            assert scheme == "dark" or not picture["dark"], picture["source"]
+            ground = measured["ground"] if picture["dark"] else [255] * 4
+            assert picture["corners"] == [ground] * 4, picture["source"]
+
+
+@pytest.mark.browser
+@in_browser(PAGES)
+def test_nothing_is_cut_and_what_scrolls_can_be_seen_to_scroll(facts, page):
+    for width, found in facts(page)["cuts"].items():
+        assert found["hidden"] == [], f"beyond the column of a window of {width} pixels"
+        assert found["silent"] == [], f"scrolls without a cue at {width} pixels"
+    assert facts(page)["cuts"][1400]["tables"] == [], "a table wider than the column"
+
+
+@pytest.mark.regress
+@pytest.mark.browser
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("width", MOST_SCROLLED)
+def test_no_more_text_outputs_have_to_be_scrolled_than_before(facts, width):
+    found = [name for page in CHAPTERS for name in facts(page)["cuts"][width]["outputs"]]
+    assert len(found) <= MOST_SCROLLED[width], found
 
 
 @pytest.mark.browser
 @in_browser(PAGES)
 def test_nothing_is_wider_than_a_phone(facts, page):
     assert facts(page)["width_on_a_phone"] <= 390
+
+
+def test_the_links_at_the_foot_follow_the_road(html):
+    for page, following in pairwise(PAGES):
+        link = soup_of(html / f"{page}.html").select_one("a.right-next")
+        target = ((html / f"{page}.html").parent / link["href"]).resolve()
+        assert target == (html / f"{following}.html").resolve(), page
+
+
+def test_a_chapter_shows_its_number_and_how_long_it_takes_to_read(html):
+    for page in CHAPTERS:
+        article = soup_of(html / f"{page}.html").article
+        number = article.h1.select_one(".section-number").get_text(strip=True).rstrip(".")
+        assert number == Path(page).name.partition("_")[0].lstrip("0")
+        head = [item.get_text(" ", strip=True) for item in article.select(".chapter-head dl > *")]
+        assert head[0] == "Time to read", page
+        assert re.fullmatch(r"\d+ minutes", head[1]), page
+        assert not article.select_one("table:-soup-contains('ime to read')"), page
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -1,5 +1,7 @@
 """Lines with what they need to be read: a band over seeds, the true value, direct names."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any, Literal
 

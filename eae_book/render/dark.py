@@ -11,7 +11,7 @@ from PIL import Image
 
 from eae_book.photos import Boxes, photos_in
 
-GROUND = (0x14, 0x18, 0x1E)  # the theme's page in the dark
+GROUND = (0x12, 0x12, 0x12)  # the theme's page in the dark
 INK = (0xE9, 0xEC, 0xF0)
 END = "-dark"
 

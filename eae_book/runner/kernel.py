@@ -22,6 +22,7 @@ from papermill.log import logger
 
 from eae_book.checks import REPORT, VARIABLE
 from eae_book.runner.processes import ensure_home
+from eae_core.data import data_root
 
 ENGINE = "eae_core"
 KERNEL = "python3"
@@ -141,8 +142,7 @@ def kernel_environment(profile: Path, *, report_checks: bool = False) -> dict[st
     for kind in ("CONFIG", "DATA", "RUNTIME"):
         environment[f"JUPYTER_{kind}_DIR"] = str(profile / kind.lower())
     # The kernel starts in the chapter's folder, where a relative path would lead elsewhere.
-    if chosen := environment.get("EAE_DATA"):
-        environment["EAE_DATA"] = os.path.abspath(os.path.expanduser(chosen))
+    environment["EAE_DATA"] = str(data_root())
     if paths := environment.get("PYTHONPATH"):
         environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))
     return environment | ({VARIABLE: REPORT} if report_checks else {})

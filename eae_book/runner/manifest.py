@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from eae_book.runner.strict_yaml import read_yaml
+from eae_core.data.catalogue import DATASETS
 from eae_core.errors import UsageError, nearest
 
 Value = bool | int | float | str
@@ -35,8 +36,16 @@ def _of_each_profile(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _known_sets(names: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := [name for name in names if name not in DATASETS]:
+        raise ValueError(f"should name data sets; {nearest(unknown[0], DATASETS)}")
+    return names
+
+
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 Names = Annotated[tuple[str, ...], Strict(False)]  # the file has lists
+#: an experiment, or some of its runs; never a place outside data/results
+Pattern = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9._*-]*)?$")]
 Minutes = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Parameters = dict[str, Annotated[Any, AfterValidator(_plain)]]
 
@@ -50,10 +59,10 @@ class Chapter(_Entry):
 
     id: Word
     slug: Word
-    title: Annotated[str, Field(min_length=1)]
-    needs: Names
+    title: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
+    needs: Annotated[Names, AfterValidator(_known_sets)]
     minutes: Annotated[dict[str, Minutes], AfterValidator(_of_each_profile)]
-    inputs: Names
+    inputs: Annotated[tuple[Pattern, ...], Strict(False)]
     outputs: Names
     profiles: Annotated[dict[Word, Parameters], AfterValidator(_of_each_profile)]
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.001

@@ -33,8 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     """Run the verb that these words choose; errors become one line and an exit status."""
     prepare_streams()
+    words = sys.argv[1:] if argv is None else list(argv)
+    if "" in words:
+        return _ended(
+            "error: one of the words is empty: is a variable of the shell not set?", USAGE
+        )
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_args(words)
     except SystemExit:  # after the help, or words that it explains
         if not _flushed():
             raise SystemExit(FAILED) from None
@@ -55,6 +60,13 @@ def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         return _ended("", FAILED)
     except MemoryError as error:
         return _ended(f"error: there is not enough memory: {error or 'ask for less'}", FAILED)
+    except (RuntimeError, ValueError) as error:
+        said = str(error)
+        if "can't allocate memory" in said or "out of memory" in said:  # torch's way to say it
+            return _ended("error: there is not enough memory: ask for less", FAILED)
+        if "null byte" in said:  # Python's way, for any path
+            return _ended("error: a name of a file holds a zero byte", USAGE)
+        raise
     except OSError as error:  # a full disk, a folder of another user, a name too long
         place = f": {error.filename}" if error.filename and error.strerror else ""
         return _ended(f"error: {error.strerror or error}{place}", FAILED)

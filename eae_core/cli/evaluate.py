@@ -30,6 +30,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = open_model(arguments)
     check_pictures(model)
     data = data_for(model, arguments)
+    if arguments.samples is not None and arguments.samples < 5:
+        raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
     try:
         check_seed(arguments.seed, "--seed")
         train, test = (_some(data.images(split), arguments.limit) for split in ("train", "test"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT
 from eae_core.errors import UsageError, printable
+from eae_core.files import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,9 +53,9 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
     shape = model.image_shape
     more: dict[str, Any] = {"test_fraction": arguments.test_fraction}
     more["progress"] = not arguments.no_progress
-    if len(shape) == 3 and Path(arguments.dataset).expanduser().is_dir():
-        more["size"] = shape[1:]
     try:
+        if len(shape) == 3 and expanded(arguments.dataset).is_dir():
+            more["size"] = shape[1:]
         data = open_data(arguments.dataset, **more)
         found = data.images("train", 1).image_shape
         if "size" in more and found[0] != shape[0]:

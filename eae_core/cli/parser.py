@@ -105,9 +105,11 @@ def _size(text: str) -> tuple[int, int]:
     >>> _size("64"), _size("40x56")
     ((64, 64), (40, 56))
     """
-    sides = [int(side) for side in text.lower().split("x")]
+    sides = [int(side) if side.isdecimal() else 0 for side in text.lower().split("x")]
     if not 1 <= len(sides) <= 2 or min(sides) < 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError(
+            f"takes a number or two, such as 64 or 40x56, not {text!r}"
+        )
     return sides[0], sides[-1]
 
 

@@ -12,12 +12,16 @@ from typing import Any
 
 from eae_core.cli.folders import RECORD
 from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
-from eae_core.errors import printable
+from eae_core.errors import UsageError, printable
 from eae_core.records import Record, RecordError, read_record
+
+USUAL = Path("_runs")  # which need not be there yet
 
 
 def runs(arguments: argparse.Namespace) -> int:
     """Print a table of the runs in a folder, or the same as JSON."""
+    if not arguments.folder.is_dir() and arguments.folder != USUAL:
+        raise UsageError(f"there is no folder {arguments.folder}")
     rows = list(rows_of(folders(arguments.folder)))
     return show(rows, as_json=arguments.json, none="no runs yet; start one with  eae train")
 

@@ -61,11 +61,14 @@ def read_points(path: Path) -> np.ndarray:
     """The n x d array of floats in an .npy file; `UsageError` says what else it holds."""
     import numpy as np
 
+    from eae_core.files import read_as_numpy
+
     try:
-        array = np.load(path, allow_pickle=False)
+        with read_as_numpy(path):
+            array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
-    except (OSError, EOFError) as error:
+    except OSError as error:
         raise UsageError(f"{path} is not an array written by numpy.save: {error}") from error
     except ValueError as error:  # NumPy takes other files for pickles, and offers to load them
         raise UsageError(

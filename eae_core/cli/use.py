@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500  # images in memory
 GRID_MOST = 100  # images
+STEPS_MOST = 1000  # images on one picture of a path
 SHOWN_MOST = 20  # reconstructions on one picture
 
 
@@ -97,8 +98,10 @@ def interpolate(arguments: argparse.Namespace) -> int:
     from eae_core.evaluation.sheets import write_grid
 
     model = open_model(arguments)
-    if arguments.steps < 2:
-        raise UsageError(f"--steps must be at least 2, the two ends, got {arguments.steps}")
+    if not 2 <= arguments.steps <= STEPS_MOST:
+        raise UsageError(
+            f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {arguments.steps}"
+        )
     _check_picture_name(arguments.output)
     x = read_images(model, arguments.images)
     path = model.interpolate(x[:1], x[1:], steps=arguments.steps)[0]

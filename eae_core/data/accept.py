@@ -113,7 +113,7 @@ class DatasetStream(Stream):
 
     def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
         loader: DataLoader[Tensor] = DataLoader(
-            _Items(self.data, seed),  # type: ignore[arg-type]
+            _Items(self.data, seed, self.image_shape),  # type: ignore[arg-type]
             batch_size=batch_size,
             sampler=order.tolist(),
             drop_last=True,
@@ -142,7 +142,7 @@ class LoaderStream(Stream):
         last = self.length // batch_size
         done = max(0, last - len(order) // batch_size)
         for batch in islice(_passed(self.data, seed), done, last):
-            x = as_batch(_first(batch))
+            x = _finite(as_batch(_first(batch)), "a batch of the DataLoader")
             if len(x) != batch_size:
                 raise ValueError(
                     f"the DataLoader made a batch of {len(x)} after batches of {batch_size}: give "
@@ -190,6 +190,8 @@ def as_source(
         return found
     if isinstance(data, TensorDataset):
         data = data.tensors[0]
+    if not isinstance(data, Tensor) and hasattr(data, "__array__"):
+        data = np.asarray(data)  # a table of pandas
     if isinstance(data, Tensor | np.ndarray):
         return ImageSet(name, split, as_values(data), checksum=checksum)
     wanted = hasattr(data, "__getitem__") or _is_loader(data)
@@ -206,17 +208,17 @@ def as_source(
     if not count:
         raise ValueError("there are no data: the set has length 0")
     if _is_loader(data):
-        first = as_batch(_first(next(_passed(data, 0))))
+        first = _finite(as_batch(_first(next(_passed(data, 0)))), "a batch of the DataLoader")
         known = checksum or _checksum(first, count)
         size, items = len(first), data.dataset if data.batch_sampler is None else data.sampler
         length = min(count, len(items) // size) * size
         shape = tuple(first.shape[1:])
         return LoaderStream(data, name, split, known, shape, length, batch_size=size)
     looked_at = np.unique(np.linspace(0, count - 1, LOOKED_AT).astype(int)).tolist()
-    items = _Items(data, 0)
+    shape = tuple(_Items(data, 0)[0].shape)
+    items = _Items(data, 0, shape)
     fetched = torch.stack([items[index] for index in looked_at])
     known = checksum or _checksum(fetched, count)
-    shape = tuple(fetched.shape[1:])
     return DatasetStream(data, name, split, known, shape, count, workers=workers)
 
 
@@ -229,20 +231,41 @@ def _is_loader(data: Any) -> bool:
 
 
 class _Items:
-    """Items of a Dataset as tensors, each fetched under a seed of its own."""
+    """Items of a Dataset as tensors of one shape, each fetched under a seed of its own."""
 
-    def __init__(self, data: Any, seed: int) -> None:
-        self.data, self.seed = data, seed
+    def __init__(self, data: Any, seed: int, shape: tuple[int, ...] | None = None) -> None:
+        self.data, self.seed, self.shape = data, seed, shape
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int) -> Tensor:
         with _seeded(self.seed, index):
-            item = _first(self.data[index])
+            try:
+                item = _first(self.data[index])
+            except IndexError as error:
+                raise ValueError(
+                    f"the set says that it has {len(self.data)} items, but gives no item {index}"
+                ) from error
         if not isinstance(item, Tensor):
             item = np.asarray(item)  # also of a picture of Pillow's
-        return as_batch(item[None])[0]
+        try:
+            x = as_batch(item[None])[0]
+        except (TypeError, ValueError) as error:
+            error.add_note(f"In item {index}; where an item holds several things, the first counts")
+            raise
+        if self.shape is not None and x.shape != self.shape:
+            raise ValueError(
+                f"item {index} has the shape {tuple(x.shape)}, item 0 {self.shape}: bring all to "
+                "one size, for instance by torchvision.transforms.Resize and CenterCrop"
+            )
+        return _finite(x, f"item {index}")
+
+
+def _finite(x: Tensor, what: str) -> Tensor:
+    if not x.isfinite().all():
+        raise ValueError(f"{what} holds NaN or infinity: leave such data out")
+    return x
 
 
 def _first(item: Any) -> Any:

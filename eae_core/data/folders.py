@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from eae_core.data import pictures, prepared
 
 _NAMED = 3  # broken files whose names are said
+_LARGEST = 8192  # pixels of a side
 _AT_ONCE = 256  # pictures in memory while a folder is decoded
 
 
@@ -67,8 +68,9 @@ def decoded_folder(
         ValueError: no pictures, or none that can be read.
         OSError: the data folder cannot be written.
     """
-    if min(size) < 1:
-        raise ValueError(f"the size must be at least 1, got {' x '.join(map(str, size))}")
+    sides = " x ".join(map(str, size))
+    if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= _LARGEST for side in size):
+        raise ValueError(f"the size must be two whole numbers from 1 to {_LARGEST:,}, got {sides}")
     names, others = pictures.find_pictures(folder)
     if not names:
         raise ValueError(
@@ -120,6 +122,7 @@ def _decode(
 ) -> None:
     """Write images.npy, with zeros in place of broken files, and meta.json."""
     broken: dict[str, str] = {}
+    room = len(names) * size[0] * size[1] * (channels or 3)
 
     def pixels(name: str) -> NDArray[np.uint8] | None:
         try:
@@ -130,7 +133,7 @@ def _decode(
 
     with (
         pictures.no_warnings(),
-        prepared.filled_at_once(place) as scratch,
+        prepared.filled_at_once(place, room=room) as scratch,
         tqdm(total=len(names), desc=f"reading {folder.name}", disable=not progress) as bar,
         ThreadPoolExecutor() as pool,
     ):

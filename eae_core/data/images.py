@@ -25,6 +25,7 @@ from eae_core.data.prepared import (
     seal_folder,
     verify_folder,
 )
+from eae_core.files import expanded
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,12 +224,14 @@ def fingerprint(images: Tensor, labels: Tensor | None) -> str:
 
 
 def _root(root: str | Path | None) -> Path:
-    return data_root() if root is None else Path(root).expanduser()
+    return data_root() if root is None else expanded(root)
 
 
 def check_limit(limit: int | None, available: int, what: str) -> int:
     if limit is None:
         return available
+    if isinstance(limit, bool) or not isinstance(limit, int | np.integer):
+        raise TypeError(f"limit must be a whole number, got {limit!r}")
     if limit < 1:
         raise ValueError(f"limit must be at least 1, got {limit}")
     if limit > available:

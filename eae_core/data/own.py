@@ -21,10 +21,12 @@ from eae_core.data.images import ImageSet, check_limit, data_root, load_images
 from eae_core.data.mapped import Images, MappedSet
 from eae_core.data.prepared import remembered_sha256
 from eae_core.data.values import as_values
+from eae_core.files import expanded, read_as_numpy
 
 RESIDENT_MOST = 4 * 2**30  # bytes of a set that is loaded whole
 TEST_NAMES = ("test", "val", "valid", "validation")  # of folders beside one named train
 ALL = "all"
+_NAMED = 5  # arrays of a file whose names are said
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ Data: TypeAlias = NamedData | OwnData
 def open_data(
     where: str | Path,
     *,
-    size: tuple[int, int] | None = None,
+    size: int | tuple[int, int] | None = None,
     test_fraction: float = 0.1,
     channels: int | None = None,
     root: Path | None = None,
@@ -85,7 +87,7 @@ def open_data(
 
     Args:
         where: the name or path; a name comes first, so that a folder of this name is ``./name``.
-        size: height and width of the pictures of a folder.
+        size: height and width of the pictures of a folder, or one number for both.
         test_fraction: of own data, the share that no training sees. Which images it is follows from
             their number alone. A folder that has folders ``train`` and ``test`` (or ``val``) keeps
             that split.
@@ -99,7 +101,7 @@ def open_data(
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"the test fraction must lie between 0 and 1, got {test_fraction}")
-    path = Path(where).expanduser()
+    path = expanded(where)
     if str(where) in DATASETS or not path.exists():
         try:
             name = dataset_info(str(where)).name
@@ -111,8 +113,9 @@ def open_data(
     if path.is_dir():
         if size is None:
             raise ValueError(f"the pictures of {where} need one size: say which, such as 64")
+        sides = (size, size) if isinstance(size, int) else size
         found = decoded_folder(
-            path, size, root or data_root(), channels=channels, progress=progress
+            path, sides, root or data_root(), channels=channels, progress=progress
         )
         return _of_folder(found, test_fraction)
     if size is not None:
@@ -146,8 +149,7 @@ def load_folder(
     >>> len(images), images.image_shape
     (18, (1, 16, 16))
     """
-    height_width = (size, size) if isinstance(size, int) else size
-    data = open_data(Path(folder), size=height_width, **options)
+    data = open_data(Path(folder), size=size, **options)
     for note in data.notes:
         if note.startswith("left out"):
             warnings.warn(note, stacklevel=2)
@@ -179,6 +181,8 @@ def load_array(path: str | Path, split: str = "train", **options: Any) -> Images
 def _of_folder(found: DecodedFolder, test_fraction: float) -> OwnData:
     parts = [name.split("/")[0].lower() for name in found.names]
     given = "train" in parts and not {*parts}.isdisjoint(TEST_NAMES)
+    if not given and len(found.rows) < 2:
+        raise ValueError(f"{found.label} has one picture that can be read: a split needs two")
     known = {"train": "train", **dict.fromkeys(TEST_NAMES, "test")}
     splits = [known.get(part) for part in parts] if given else None
     rows = _split(found.rows, test_fraction, splits)
@@ -203,20 +207,25 @@ def _of_array(path: Path, test_fraction: float) -> OwnData:
 
 def _read_array(path: Path) -> NDArray[Any]:
     """The one array of an .npy file, memory-mapped, or of an .npz file."""
-    try:
+    with read_as_numpy(path):
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} holds no array of numbers written by NumPy: {error}") from error
     if isinstance(found, np.ndarray):
         return found
     with found:
+        if path.suffix.lower() != ".npz":
+            raise ValueError(
+                f"{path} is a packed folder: unpack it, and give the folder; an array goes into "
+                "an .npy or .npz file"
+            )
         name = "images" if "images" in found.files else found.files[0] if found.files else ""
         if name != "images" and len(found.files) != 1:
+            some = ", ".join(found.files[:_NAMED]) + (", ..." if found.files[_NAMED:] else "")
             raise ValueError(
-                f"{path} holds {', '.join(found.files) or 'no array'}: keep one array in it, or "
-                "call one of them images"
+                f"{path} holds {some or 'no array'}: keep one array in it, or call one of them "
+                "images"
             )
-        array: NDArray[Any] = found[name]
+        with read_as_numpy(path):
+            array: NDArray[Any] = found[name]
         return array
 
 

@@ -99,6 +99,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise PictureError("it is no ordinary file")
         with Image.open(path, formats=FORMATS) as picture:
             yield picture
     except PictureError:

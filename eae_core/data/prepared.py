@@ -117,12 +117,12 @@ def seal_folder(
 
 
 @contextlib.contextmanager
-def filled_at_once(folder: Path) -> Iterator[Path]:
+def filled_at_once(folder: Path, *, room: int = 0) -> Iterator[Path]:
     """A temporary folder whose files move to `folder` once the block has succeeded, meta.json last.
 
     Files that lie in `folder` already and have other names stay as they are.
     """
-    with scratch_folder(folder.parent, folder.name) as scratch:
+    with scratch_folder(folder.parent, folder.name, room=room) as scratch:
         yield scratch
         if is_prepared(folder):  # another process was faster; both made the same
             return
@@ -132,13 +132,13 @@ def filled_at_once(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def scratch_folder(parent: Path, label: str) -> Iterator[Path]:
+def scratch_folder(parent: Path, label: str, *, room: int = 0) -> Iterator[Path]:
     """A new folder below `parent` that goes when the block ends.
 
     Raises:
-        OSError: `parent` cannot be written.
+        OSError: `parent` cannot be written, or has not so many bytes of room.
     """
-    check_writable(parent)
+    check_writable(parent, room=room)
     scratch = parent / f".{label}.{secrets.token_hex(4)}.part"
     scratch.mkdir()
     try:

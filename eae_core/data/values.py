@@ -30,7 +30,9 @@ def as_values(data: Tensor | NDArray[Any], *, check: bool = True) -> Tensor:
         ...
     ValueError: an array of images is n x h x w x channels, of which 1 to 4, ...
     """
-    x = _from_array(data) if isinstance(data, np.ndarray) else data
+    x = _from_array(data) if isinstance(data, np.ndarray) else data.detach()
+    if x.layout != torch.strided or x.is_meta:
+        raise TypeError(f"data must be a dense tensor of numbers, got {x.layout} on {x.device}")
     if x.ndim not in (2, 3, 4) or not x.numel():
         raise ValueError(
             "data must be images n x channels x height x width (in an array with the channels "
@@ -60,6 +62,8 @@ def _from_array(data: NDArray[Any]) -> Tensor:
             f"an array of images is n x h x w x channels, of which 1 to {CHANNELS_MOST}, got "
             f"{data.shape}; give channels first as a tensor, or use numpy.moveaxis(array, 1, -1)"
         )
+    if data.dtype.itemsize > 8:  # long doubles, which torch does not know
+        data = data.astype(np.float64)
     if data.ndim > 2 and data.dtype == np.uint16:
         data = data / np.float32(65535)
     # What torch.from_numpy wants: this machine's byte order, dense, writable.
@@ -86,7 +90,7 @@ def _floats(x: Tensor) -> Tensor:
 def _check_range(x: Tensor) -> None:
     bad = int((~x.flatten(1).isfinite()).any(1).sum())
     if bad:
-        raise ValueError(f"{bad} of {len(x)} rows hold NaN or infinity: leave them out")
+        raise ValueError(f"{bad} of {len(x)} rows hold NaN, infinity or more than float32 can")
     if x.ndim == 4:
         low, high = (float(end) for end in x.aminmax())
         if low < 0 or high > 1:

@@ -51,6 +51,10 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
         raise ValueError(f"{name} must be n x d, got shape {tuple(z.shape)}{hint}")
     if 0 in z.shape:
         raise ValueError(f"{name} is empty, shape {tuple(z.shape)}")
+    if values and z.is_meta:
+        raise ValueError(f"{name} has a shape and no numbers, as all tensors on the device meta")
+    if z.element_size() == 1:  # float8, of which torch computes little
+        z = z.float()
     if values and not _spread(z.detach()).isfinite():  # one pass; only then is it looked into
         finite = z.isfinite().all(1)
         if not finite.all():
@@ -116,7 +120,7 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
     """Refuse an option that is none of the known ones, or a floor without its use.
 
     Raises:
-        TypeError: k is no integer.
+        TypeError: k is no integer, or the floor no number.
         ValueError: an unknown option, or a floor that is missing or not used.
     """
     for name, value, known in (
@@ -127,6 +131,8 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
         raise TypeError(f"k must be an integer, got {k!r}")
+    if isinstance(floor, bool | str | bytes):
+        raise TypeError(f"floor must be a number, got {floor!r}")
     if zero == "floor" and not (floor is not None and 0 < floor < math.inf):
         raise ValueError(f'zero="floor" needs floor > 0, the smallest distance kept; got {floor!r}')
     if zero == "raise" and floor is not None:

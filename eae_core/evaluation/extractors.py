@@ -17,6 +17,7 @@ from eae_core.data import ImageSet, data_root
 from eae_core.data.images import fingerprint
 from eae_core.evaluation.features import FeatureNet, train_classifier
 from eae_core.evaluation.tensor_cache import Key, cached_tensors, tensors_checksum
+from eae_core.files import expanded
 from eae_core.hardware import resolve_device
 
 
@@ -190,4 +191,4 @@ def extract_features(
 
 
 def _root(root: str | Path | None) -> Path:
-    return data_root() if root is None else Path(root).expanduser()
+    return data_root() if root is None else expanded(root)

@@ -14,15 +14,35 @@ REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
 
 def as_features(features: Any) -> Tensor:
-    """Features as a tensor: a tensor as it is, an array, or rows of numbers; else TypeError."""
-    if isinstance(features, Tensor):
-        return features
-    array = np.asarray(features)
-    if array.dtype.kind not in "fiu":
+    """Features as a tensor (n, p): a tensor as it is, an array, or rows of numbers.
+
+    Raises:
+        TypeError: no real numbers, or not dense.
+        ValueError: not n x p, p < 1, NaN or infinity.
+
+    Example:
+        >>> as_features([[1, 2], [3, 4]]).shape
+        torch.Size([2, 2])
+    """
+    if not isinstance(features, Tensor):
+        array = np.asarray(features)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(
+                f"features must be a tensor or an array of numbers, got {type(features).__name__}"
+            )
+        features = torch.from_numpy(array.astype(np.float64))
+    if features.is_complex() or features.layout != torch.strided or features.is_meta:
         raise TypeError(
-            f"features must be a tensor or an array of numbers, got {type(features).__name__}"
+            "features must be real numbers in a dense tensor, got "
+            f"{features.dtype}, {features.layout}, on {features.device}"
         )
-    return torch.from_numpy(array.astype(np.float64))
+    if features.ndim != 2 or features.shape[1] == 0:
+        raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
+    if features.element_size() == 1:  # float8, of which torch computes little
+        features = features.float()
+    if not features.isfinite().all():
+        raise ValueError("features hold NaN or infinity")
+    return features
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +66,8 @@ class FeatureStatistics:
             ValueError: not n x p, fewer than two rows, NaN or infinity.
         """
         features = as_features(features)
-        if features.ndim != 2:
-            raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
         if len(features) < 2:
             raise ValueError(f"a covariance needs two rows at least, got {len(features)}")
-        if not features.isfinite().all():
-            raise ValueError("features hold NaN or infinity")
         features = features.double()
         covariance = torch.cov(features.T).reshape(features.shape[1], -1)
         return cls(features.mean(0), covariance, len(features))
@@ -90,7 +106,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         12.0
     """
     a, b = as_features(a), as_features(b)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+    if a.shape[1] != b.shape[1]:
         shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
     return frechet_distance_of_statistics(FeatureStatistics.of(a), FeatureStatistics.of(b))

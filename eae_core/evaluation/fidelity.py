@@ -119,15 +119,13 @@ def precision_recall(
 def _checked(generated: Tensor, real: Tensor, least: int) -> tuple[Tensor, Tensor]:
     """Both in float64 on the CPU: small distances and kernels would drown in float32."""
     generated, real = as_features(generated), as_features(real)
-    if generated.ndim != 2 or real.ndim != 2 or generated.shape[1] != real.shape[1]:
+    if generated.shape[1] != real.shape[1]:
         shapes = f"{tuple(generated.shape)} and {tuple(real.shape)}"
         raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
     if min(len(generated), len(real)) < least:
         raise ValueError(
             f"each set needs at least {least} points here, got {len(generated)} and {len(real)}"
         )
-    if not (generated.isfinite().all() and real.isfinite().all()):
-        raise ValueError("features hold NaN or infinity")
     return generated.detach().double().cpu(), real.detach().double().cpu()
 
 

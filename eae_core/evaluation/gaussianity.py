@@ -10,6 +10,7 @@ from torch import Tensor
 
 from eae_core.entropy import gaussian_entropy_bound, knn_entropy
 from eae_core.entropy.expectation import expected_gaussian_estimate
+from eae_core.entropy.samples import check_sample
 from eae_core.evaluation.bands import Band, check_codes
 from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.marginals import axis_distances, axis_threshold, norm_band, norm_distance
@@ -97,7 +98,7 @@ def gaussianity_report(z: Tensor, *, k: int = 1, seed: int = 0) -> GaussianityRe
         >>> report.worst_ks < report.ks_threshold, abs(report.entropy_gap) < 0.2
         (True, True)
     """
-    entropy = knn_entropy(z.double(), k).item()  # refuses bad shapes and values
+    entropy = knn_entropy(check_sample(z).double(), k).item()  # refuses duplicates
     z = check_codes(z)
     n, d = z.shape
     variances = z.var(0)

@@ -15,6 +15,7 @@ from eae_core.evaluation.extractors import FeatureExtractor, extract_features
 from eae_core.evaluation.fid import FeatureStatistics, frechet_distance_of_statistics
 from eae_core.evaluation.fidelity import kernel_distance, precision_recall
 from eae_core.evaluation.tensor_cache import Key, cached_tensors
+from eae_core.files import expanded
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.using import decode_codes, reconstruct
 
@@ -79,7 +80,7 @@ def reference_features(
         "images": len(images),
         "network": extractor.checksum,
     }
-    folder = (data_root() if root is None else Path(root).expanduser()) / "features"
+    folder = (data_root() if root is None else expanded(root)) / "features"
     label = f"{images.name}-{images.split}-{len(images)}-{extractor.name}"
     found = cached_tensors(folder, label, key, compute)
     statistics = FeatureStatistics(found["mean"], found["covariance"], len(images))

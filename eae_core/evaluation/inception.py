@@ -22,7 +22,7 @@ from tqdm import tqdm
 from eae_core.data import DataCorruptedError, DataUnavailableError, data_root
 from eae_core.entropy.samples import no_autocast
 from eae_core.evaluation.tensor_cache import tensors_checksum
-from eae_core.files import replacing
+from eae_core.files import expanded, replacing
 from eae_core.hardware import resolve_device
 from eae_core.torchvision_compat import import_torchvision
 
@@ -122,8 +122,8 @@ def inception_features(
     """
     if dimension not in (768, 2048):
         raise ValueError(f"Inception features have dimension 768 or 2048, got {dimension}")
-    folder = (data_root() if root is None else Path(root).expanduser()) / "inception"
-    path = Path(weights).expanduser() if weights else _find(folder, dimension, download)
+    folder = (data_root() if root is None else expanded(root)) / "inception"
+    path = expanded(weights) if weights else _find(folder, dimension, download)
     if not path.is_file():
         raise DataUnavailableError(f"there are no weights {path}\n{_how_to(folder)}")
     checksum = _check(path, dimension, folder)

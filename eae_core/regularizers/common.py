@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import check_sample, no_autocast
 from eae_core.neighbors import Engine
+from eae_core.neighbors.search import lengths
 
 BatchReduction = Literal["mean", "sum"]
 Options = ParamSpec("Options")
@@ -24,14 +25,31 @@ Result = TypeVar("Result")
 def full_precision(
     term: Callable[Concatenate[Tensor, Options], Tensor],
 ) -> Callable[Concatenate[Tensor, Options], Tensor]:
-    """Let a term compute outside autocast, whatever the network does."""
+    """Let a term compute outside autocast, whatever the network does, and end in a number.
+
+    Squares of codes may leave the range of their dtype: the term is then refused, where looking at
+    it keeps no GPU waiting and no graph open.
+    """
 
     @wraps(term)
     def precise(z: Tensor, *args: Options.args, **options: Options.kwargs) -> Tensor:
         with no_autocast(z.device if isinstance(z, Tensor) else torch.device("cpu")):
-            return term(z, *args, **options)
+            value = term(z, *args, **options)
+        if values_are_looked_at(z) and not value.isfinite():
+            farthest = float(z.detach().abs().max())
+            raise ValueError(
+                f"{term.__name__} is {value.item()}: codes reach {farthest:g}, too far for "
+                f"{value.dtype}; scale them down, or give them in float64"
+            )
+        return value
 
     return cast(Callable[Concatenate[Tensor, Options], Tensor], precise)
+
+
+def values_are_looked_at(z: object) -> bool:
+    """Whether numbers may be looked at here: on a CPU, and while torch.compile does not look on."""
+    on_cpu = isinstance(z, Tensor) and z.device.type == "cpu"
+    return on_cpu and not torch.compiler.is_compiling()
 
 
 def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
@@ -107,8 +125,7 @@ def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
     """
     if group is not None and isinstance(z, Tensor) and z.is_floating_point():
         z, _ = gather_rows(z if z.dtype == torch.float64 else z.float(), group)
-    look = isinstance(z, Tensor) and z.device.type == "cpu" and not torch.compiler.is_compiling()
-    z = check_sample(z, values=look)
+    z = check_sample(z, values=values_are_looked_at(z))
     if len(z) < least:
         raise ValueError(
             f"z has {len(z)} rows and this term needs at least {least}: use a larger batch, "
@@ -213,11 +230,47 @@ def traceable_engine() -> Engine:
     return "blocked" if torch.compiler.is_compiling() else "auto"
 
 
+def widest(z: Tensor) -> Tensor:
+    """Codes in float64, where the device has it: squares of float32 neither overflow nor vanish.
+
+    Example:
+        >>> widest(torch.tensor([1e30])).square()
+        tensor([1.0000e+60], dtype=torch.float64)
+    """
+    return z if z.device.type == "mps" else z.double()
+
+
 def pair_squares(z: Tensor) -> Tensor:
-    """Squared distances (n, n) of all pairs; good to rounding of the squares of the norms."""
-    squares = z.square().sum(1)  # (n,)
-    found: Tensor = (squares[:, None] + squares - 2 * (z @ z.T)).clamp(min=0)
-    return found
+    """Squared distances (n, n) of all pairs, in the dtype of z (n, d).
+
+    Good to rounding, in float64, of the squares of the distances from the median: codes of float32
+    keep their digits wherever they lie, also beside a few that lie elsewhere.
+
+    Example:
+        >>> pair_squares(torch.tensor([[10_000.0], [10_000.5]]))
+        tensor([[0.0000, 0.2500],
+                [0.2500, 0.0000]])
+    """
+    wide = widest(z)
+    wide = wide - wide.detach().median(0).values
+    squares = wide.square().sum(1)  # (n,)
+    found = (squares[:, None] + squares - 2 * (wide @ wide.T)).clamp(min=0)
+    own = torch.eye(len(z), dtype=torch.bool, device=z.device)
+    return found.masked_fill(own, 0.0).to(z.dtype)
+
+
+def unit_rows(z: Tensor) -> Tensor:
+    """Directions (n, d) of codes z (n, d) of any length; those of zeros are zeros.
+
+    Example:
+        >>> unit_rows(torch.tensor([[3e-30, 4e-30], [0.0, 0.0]]))
+        tensor([[0.6000, 0.8000],
+                [0.0000, 0.0000]])
+    """
+    length = lengths(z)[:, None]
+    zero = length == 0
+    wide = z.to(length.dtype).masked_fill(zero, 0.0)
+    return (wide / length.masked_fill(zero, 1.0)).to(z.dtype)
 
 
 def mean_over_pairs(values: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from eae_core.regularizers.common import (
     Regularizer,
     full_precision,
     times_batch,
+    values_are_looked_at,
     whole_batch,
+    widest,
 )
 
 Form = Literal["log_det", "vicreg"]
@@ -61,12 +63,13 @@ def covariance_loss(
         raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
     z = whole_batch(z, group=group)
     n, d = z.shape
-    mean = z.mean(0)
-    centred = z - mean
+    wide = widest(z)
+    mean = wide.mean(0)
+    centred = wide - mean
     if form == "vicreg":
         covariance = centred.T @ centred / (n - 1)
         off = covariance.square().sum() - covariance.diagonal().square().sum()
-        return times_batch(off / d, n, reduction)
+        return times_batch((off / d).to(z.dtype), n, reduction)
     if n <= d:
         raise ValueError(
             f"the covariance of {n} rows in d = {d} dimensions has no inverse: use a batch of more "
@@ -74,14 +77,14 @@ def covariance_loss(
         )
     covariance = centred.T @ centred / n
     factor, failed = torch.linalg.cholesky_ex(covariance)
-    if not torch.compiler.is_compiling() and z.device.type == "cpu" and failed:
+    if values_are_looked_at(z) and failed:
         raise ValueError(
             "the covariance has no inverse, as some coordinates depend on others: take them out, "
             'or use form="vicreg"'
         )
     log_det = 2 * factor.diagonal().log().sum()
     divergence: Tensor = mean.square().sum() + covariance.diagonal().sum() - d - log_det
-    return times_batch(0.5 * divergence, n, reduction)
+    return times_batch((0.5 * divergence).to(z.dtype), n, reduction)
 
 
 class CovarianceLoss(Regularizer):

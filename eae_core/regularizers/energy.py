@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
+from eae_core.neighbors.search import lengths
 from eae_core.regularizers.common import (
     BatchReduction,
     Regularizer,
@@ -15,6 +16,7 @@ from eae_core.regularizers.common import (
     full_precision,
     times_batch,
     whole_batch,
+    widest,
 )
 
 
@@ -60,14 +62,15 @@ def energy_loss(
     z = whole_batch(z, group=group)
     n, d = z.shape
     # From differences: the expanded square would lose the short distances.
-    within = torch.pdist(z).mean() * (1.0 if unbiased else (n - 1) / n)
-    first, weight = first_coordinate(d, z)
-    a = torch.linalg.vector_norm(z, dim=1)[:, None] * first  # n x nodes
+    within = torch.pdist(widest(z)).mean() * (1.0 if unbiased else (n - 1) / n)
+    norms = lengths(z)  # (n,)
+    first, weight = first_coordinate(d, norms)
+    a = norms[:, None] * first  # n x nodes
     to_gaussian = a * torch.erf(a / math.sqrt(2)) + math.sqrt(2 / math.pi) * (-a * a / 2).exp()
     ratio = math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     across = math.sqrt(math.pi) * ratio * (to_gaussian @ weight).mean()
     distance: Tensor = 2 * across - 2 * ratio - within
-    return times_batch(distance, n, reduction)
+    return times_batch(distance.to(z.dtype), n, reduction)
 
 
 class EnergyLoss(Regularizer):

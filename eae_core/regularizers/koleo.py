@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.entropy.samples import log_distances
@@ -14,6 +14,8 @@ from eae_core.regularizers.common import (
     full_precision,
     times_batch,
     traceable_engine,
+    unit_rows,
+    values_are_looked_at,
     whole_batch,
 )
 
@@ -67,7 +69,12 @@ def koleo_loss(
         raise ValueError(f"k must be at least 1, got {k}")
     if floor is not None and not floor > 0:
         raise ValueError(f"floor must be above 0, the smallest distance that counts; got {floor}")
-    u = nn.functional.normalize(whole_batch(z, group=group, least=k + 1))  # (n, d)
+    z = whole_batch(z, group=group, least=k + 1)
+    if values_are_looked_at(z) and (zeros := int((z == 0).all(1).sum())):
+        raise ValueError(
+            f"{zeros} of {len(z)} codes are zero and have no direction: leave them out"
+        )
+    u = unit_rows(z)  # (n, d)
     complaint = None if torch.compiler.is_compiling() else _REPEATED
     total = u.new_zeros((), dtype=torch.float64 if u.device.type != "mps" else None)
     for m in range(1, k + 1):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
+from eae_core.neighbors.search import lengths
 from eae_core.regularizers.common import (
     BatchReduction,
     Regularizer,
@@ -42,14 +42,16 @@ def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group =
         Norms against the chi distribution: Radial-VCReg (2026, arXiv 2602.14272).
 
     Example:
+        >>> import torch
         >>> z = torch.nn.functional.normalize(torch.randn(500, 64)) * 8
         >>> radial_loss(z)  # the variance of a chi with 64 degrees of freedom is 0.498
         tensor(0.49...)
     """
     z = whole_batch(z, group=group)
     n, d = z.shape
-    norms: Tensor = torch.linalg.vector_norm(z, dim=1).sort().values  # (n,)
-    return times_batch((norms - chi_quantiles(n, d, z)).square().mean(), n, reduction)
+    norms = lengths(z).sort().values  # (n,), of any size
+    loss = (norms - chi_quantiles(n, d, norms)).square().mean().to(z.dtype)
+    return times_batch(loss, n, reduction)
 
 
 class RadialLoss(Regularizer):

@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
@@ -16,6 +16,7 @@ from eae_core.regularizers.common import (
     full_precision,
     pair_squares,
     times_batch,
+    unit_rows,
     whole_batch,
 )
 
@@ -107,7 +108,7 @@ def wristband_parts(z: Tensor, beta: float, alpha: float) -> WristbandParts:
     half_square = 0.5 * z.square().sum(1)  # (n,)
     shape = torch.full_like(half_square, d / 2)
     t = torch.special.gammainc(shape, half_square).clamp(_EPS, 1 - _EPS)  # (n,)
-    kernel = torch.exp(-beta * alpha**2 * pair_squares(nn.functional.normalize(z)))
+    kernel = torch.exp(-beta * alpha**2 * pair_squares(unit_rows(z)))
     differences, sums = t[:, None] - t, t[:, None] + t
     gaps = torch.stack([differences, sums, sums - 2])  # 3 x n x n
     reflected = torch.exp(-beta * gaps.square()).sum(0)

@@ -89,7 +89,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
+        hint = f": it is a folder, name the file in it, {path / 'model.safetensors'}"
+        raise FileNotFoundError(f"there is no checkpoint {path}{hint if path.is_dir() else ''}")
     tensors: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
@@ -104,9 +105,39 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         for key, tensor in tensors.items():
             group, _, name = key.partition(":")
             groups[group][name] = tensor
-        return Checkpoint(**(header | groups))
+        checkpoint = Checkpoint(**(header | groups))
+        check_content(checkpoint)
+        return checkpoint
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged or no checkpoint ({error}): {_REMEDY}") from error
+
+
+def check_content(checkpoint: Checkpoint) -> None:
+    """Raise ValueError unless all parts are of their kind and fit together.
+
+    A checksum tells damage, not a file that was never right.
+    """
+    c = checkpoint
+    counts = (c.epoch, c.step, c.peak_memory_bytes)
+    rows = c.terms.get("rows", torch.empty(0, len(c.term_names)))
+    random = c.random.get("cpu", torch.empty(0))
+    fits = {
+        "epoch and step": all(type(count) is int and count >= 0 for count in counts),
+        "epoch_seconds": type(c.epoch_seconds) in (int, float) and c.epoch_seconds >= 0,
+        "config, options and images": all(
+            isinstance(said, dict) for said in (c.config, c.options, c.images)
+        ),
+        "epochs": len(c.epochs) == c.epoch and all(isinstance(means, dict) for means in c.epochs),
+        "terms": rows.shape == (c.step, len(c.term_names)),
+        "optimizer": bool(c.optimizer) or not (c.epoch or c.step),
+        "random": random.ndim == 1 and random.dtype == torch.uint8,
+        "moments": all(
+            name in c.weights and value.shape == c.weights[name].shape
+            for name, value in c.moments.items()
+        ),
+    }
+    if wrong := [name for name, good in fits.items() if not good]:
+        raise ValueError(f"what it says of {' and of '.join(wrong)} is not possible")
 
 
 def _checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -188,9 +219,12 @@ def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
             "load_model(path, model=...)"
         )
     try:
+        # Its shapes first: a file may ask for more than there is memory.
+        with torch.random.fork_rng([]), torch.device("meta"):
+            shapes = rebuild_model(checkpoint.config) if model is None else unwrapped(model)
+        check_weights(path, checkpoint.weights, shapes)
         found: Any = rebuild_model(checkpoint.config) if model is None else model
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{path} holds a model that cannot be rebuilt: {error}") from error
-    check_weights(path, checkpoint.weights, unwrapped(found))
     unwrapped(found).load_state_dict(checkpoint.weights)
     return found.eval()

@@ -113,7 +113,11 @@ class LossLog:
 
 
 def check_named(terms: Mapping[str, Tensor], call: str) -> None:
-    """Raise ValueError unless these terms, which a call returned, say what to minimise.
+    """Raise unless these terms, which a call returned, say what to minimise.
+
+    Raises:
+        TypeError: no dictionary, or a term that is no scalar tensor.
+        ValueError: no term "loss".
 
     Example:
         >>> check_named({"cost": torch.tensor(1.0)}, "loss(x)")
@@ -121,6 +125,15 @@ def check_named(terms: Mapping[str, Tensor], call: str) -> None:
         ...
         ValueError: loss(x) must return a term 'loss', got cost
     """
+    if not isinstance(terms, Mapping):
+        raise TypeError(
+            f"{call} must return a dictionary of terms, such as {{'loss': loss}}, got "
+            f"{type(terms).__name__}"
+        )
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or term.ndim:
+            shown = tuple(term.shape) if isinstance(term, Tensor) else type(term).__name__
+            raise TypeError(f"the term {name!r} of {call} must be a scalar tensor, got {shown}")
     if "loss" not in terms:
         raise ValueError(f"{call} must return a term 'loss', got {', '.join(terms) or 'none'}")
 

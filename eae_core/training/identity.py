@@ -92,6 +92,8 @@ def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], e
         for name, text in differences(old, identity)
         if name not in {f"options.{option}" for option in free}
     ]
+    if saved.config.get("name") != identity["config"].get("name"):  # whose options are others
+        found = [text for text in found if not text.startswith("config.options.")]
     if saved.epoch > epochs:
         found.append(f"epochs (saved {saved.epoch}, asked {epochs}: they can only grow)")
     if found:

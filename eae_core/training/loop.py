@@ -18,7 +18,7 @@ from torch import Tensor
 
 from eae_core.models import Autoencoder
 from eae_core.seeds import SEEDS, derived_seed
-from eae_core.training.guards import check_named
+from eae_core.training.guards import check_named, unwrapped
 from eae_core.training.moments import FEW_STEPS, averaging_layers, recompute_moments
 from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import train
@@ -57,7 +57,7 @@ def fit(
             again for its last epoch where a run goes on; random numbers it draws change nothing.
 
     Raises:
-        TypeError: data of another kind.
+        TypeError: data of another kind, or a model without ``loss``.
         ValueError: a batch that is too small for the model or larger than the set, data of another
             shape, a device that is not there, a model whose checkpoint could not be loaded.
         CheckpointError: the file is damaged, or belongs to other options, data or another model.
@@ -75,6 +75,11 @@ def fit(
         >>> len(history.curve("reconstruction")), history.interrupted
         (2, False)
     """
+    if not callable(getattr(unwrapped(model), "loss", None)):
+        raise TypeError(
+            f"fit asks model.loss(x) for a dictionary of terms, 'loss' among them: "
+            f"{type(unwrapped(model)).__name__} has none"
+        )
     return train(
         _Minimization,
         model,

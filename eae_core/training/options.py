@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Literal
 
 from torch import nn
@@ -21,6 +22,7 @@ class LoopOptions:
     """What every loop is told: shuffled batches, the last incomplete one of an epoch left out.
 
     Raises:
+        TypeError: an option of another kind.
         ValueError: an impossible option.
     """
 
@@ -39,6 +41,9 @@ class LoopOptions:
         for name in ("epochs", "batch_size", "devices", "num_nodes"):
             object.__setattr__(self, name, _count(name, getattr(self, name)))
         object.__setattr__(self, "seed", check_seed(self.seed))
+        for name in ("channels_last", "progress", "compile"):
+            if not isinstance(value := getattr(self, name, False), bool):
+                raise TypeError(f"{name} must be True or False, got {value!r}")
         for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
             if getattr(self, name) not in known:
                 choice = f"{', '.join(known[:-1])} or {known[-1]}"
@@ -49,7 +54,10 @@ class LoopOptions:
             )
 
     def check_adam(self, *rates: str) -> None:
-        """Raise ValueError unless these learning rates and ``beta1`` are possible."""
+        """Raise TypeError or ValueError unless these learning rates and ``beta1`` are possible."""
+        for name in (*rates, "beta1", "learning_rate_decay"):
+            if isinstance(value := getattr(self, name, 0.0), bool) or not isinstance(value, Real):
+                raise TypeError(f"{name} must be a number, got {value!r}")
         for name in rates:
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -74,6 +82,7 @@ class TrainOptions(LoopOptions):
     """How to train: Adam on shuffled batches, the last incomplete batch of an epoch left out.
 
     Raises:
+        TypeError: an option of another kind.
         ValueError: an impossible option.
 
     Example:
@@ -148,11 +157,14 @@ def check_sizes(model: nn.Module, source: Source, options: LoopOptions) -> None:
     if size > len(source):
         raise ValueError(
             f"batch_size {size} is larger than the set: {source.name} ({source.split}) has "
-            f"{len(source)} images here"
+            f"{len(source)} images here; make it {len(source)} or less"
         )
     shape = (getattr(model, "config", None) or {}).get("image_shape")
     if shape is not None and tuple(shape) != tuple(source.image_shape):
+        found = tuple(source.image_shape)
+        last = tuple(shape) == (*found[-1:], *found[:-1])
+        hint = ": a tensor has its channels first, see x.movedim(-1, 1)" if last else ""
         raise ValueError(
             f"the model is for images of shape {tuple(shape)} (channels, height, width), "
-            f"{source.name} has {tuple(source.image_shape)}"
+            f"{source.name} has {found}{hint}"
         )

@@ -63,6 +63,7 @@ def train(
         saved = on_first(fabric, lambda: _open(path, resume, model, identity, options, held))
         stop = held.enter_context(stop_requests())
         held.enter_context(random_numbers_kept(device))
+        held.enter_context(torch.enable_grad())  # also for who calls from within no_grad
         held.enter_context(freed_memory_kept() if device.type == "cpu" else nullcontext())
         if fabric.world_size > 1:
             held.enter_context(whole_batch(model, "world"))
@@ -98,6 +99,9 @@ def _open(
     """Lock the checkpoint, try all that could fail later, and read it if it is this run's."""
     if path is None:
         return None
+    if path.is_dir():
+        inside = path / "model.safetensors"
+        raise IsADirectoryError(f"{path} is a folder: name a file in it, such as {inside}")
     check_rebuilds(model)
     # Weights and Adam's two moments of each, beside the file that is replaced.
     size = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())

@@ -71,6 +71,17 @@ def test_grey_pictures_masks_and_tables():
         (np.zeros((2, 3, 8, 8)), ValueError, "numpy.moveaxis"),
         ([], ValueError, "length 0"),
         (DataLoader([], batch_size=2), ValueError, "length 0"),
+        ([torch.full((3,), torch.nan)], ValueError, "item 0 holds NaN"),
+        (
+            [torch.zeros(1, 4, 4), torch.zeros(1, 4, 5)],
+            ValueError,
+            r"item 1 has the shape \(1, 4, 5\), item 0 \(1, 4, 4\): bring all to one size",
+        ),
+        (
+            DataLoader([torch.full((3,), torch.nan)]),
+            ValueError,
+            "batch of the DataLoader holds NaN",
+        ),
         (3, TypeError, "got int; training takes"),
         ("mnist", TypeError, "load_images"),
         (iter([1]), TypeError, "load_images"),
@@ -79,6 +90,40 @@ def test_grey_pictures_masks_and_tables():
 def test_other_data_are_refused_with_the_reason(data, kind, message):
     with pytest.raises(kind, match=message):
         as_source(data)
+
+
+def test_a_bad_item_that_was_not_looked_at_is_named_when_it_comes():
+    items = [torch.zeros(1, 4, 4) for _ in range(200)]
+    items[2], items[5] = torch.full((1, 4, 4), torch.inf), torch.zeros(1, 5, 4)
+    stream = as_source(items)
+    with pytest.raises(ValueError, match="item 2 holds NaN or infinity"):
+        epoch(stream, order=torch.tensor([0, 2]), size=1)
+    with pytest.raises(ValueError, match="item 5 has the shape"):
+        epoch(stream, order=torch.tensor([0, 5]), size=1)
+
+
+def test_an_item_whose_first_part_is_its_label_is_explained():
+    with pytest.raises(ValueError, match="data must be images") as caught:
+        as_source([(3, image) for image in PIXELS])
+    assert caught.value.__notes__ == [
+        "In item 0; where an item holds several things, the first counts"
+    ]
+
+
+def test_a_table_of_another_package_is_an_array():
+    class Frame:
+        """What pandas has, whose items are its columns."""
+
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, name):
+            raise KeyError(name)
+
+        def __array__(self, dtype=None, copy=None):
+            return np.arange(12.0).reshape(4, 3)
+
+    assert as_source(Frame()).batch(torch.tensor([1])).tolist() == [[3.0, 4.0, 5.0]]
 
 
 def test_an_endless_dataset_is_refused():

@@ -1,6 +1,7 @@
 """Own folders and arrays: what is loaded, how it is split, and what is said about it."""
 
 import os
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -167,13 +168,21 @@ def test_one_array_of_several(tmp_path, root):
         load_array(tmp_path / "x.npz")
 
 
+def test_a_packed_folder_is_to_be_unpacked(tmp_path, root):
+    with ZipFile(tmp_path / "photos.zip", "w") as packed:
+        for number in range(50):
+            packed.writestr(f"photos/{number}.png", b"")
+    with pytest.raises(ValueError, match=r"photos\.zip is a packed folder: unpack it"):
+        load_array(tmp_path / "photos.zip")
+
+
 @pytest.mark.parametrize(
     ("write", "options", "message"),
     [
         (lambda p: None, {}, "no file or folder of this name"),
         (lambda p: p.mkdir(), {}, "need one size"),
         (lambda p: p.mkdir(), {"size": (8, 8)}, "holds no pictures"),
-        (lambda p: write_pictures(p), {"size": (0, 8)}, "size must be at least 1, got 0 x 8"),
+        (lambda p: write_pictures(p), {"size": (0, 8)}, "whole numbers from 1 to 8,192, got 0 x 8"),
         (lambda p: p.write_text("hello"), {}, "no array of numbers"),
         (lambda p: p.write_bytes(b""), {}, "no array of numbers"),
         (lambda p: saved(p, np.zeros((9, 2))), {"size": (8, 8)}, "have a size"),

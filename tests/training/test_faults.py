@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 from pathlib import Path
 
@@ -255,6 +256,71 @@ def test_wrapped_models_are_kept_and_loaded_as_what_they_hold(digits, path, wrap
 
 
 # Codes that coincide
+
+
+def test_a_folder_is_no_checkpoint(tiny, images, tmp_path):
+    inside = re.escape(str(tmp_path / "model.safetensors"))
+    with pytest.raises(
+        IsADirectoryError, match=f"is a folder: name a file in it, such as {inside}"
+    ):
+        fit(tiny(), images(), options(), checkpoint=tmp_path)
+    with pytest.raises(FileNotFoundError, match=f"is a folder, name the file in it, {inside}"):
+        load_model(tmp_path)
+
+
+def test_another_model_in_the_file_is_named_without_its_options(digits, path):
+    fit(small("eae"), digits, options(epochs=1), checkpoint=path)
+    with pytest.raises(
+        CheckpointError, match=r"differs in config\.name \(saved 'eae', asked 'vae'\)\. "
+    ):
+        fit(small("vae"), digits, options(epochs=1), checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind", "message"),
+    [
+        (
+            lambda loss: loss,
+            TypeError,
+            r"a dictionary of terms, such as \{'loss': loss\}, got Tensor",
+        ),
+        (
+            lambda loss: {"loss": loss, "twice": 2.0},
+            TypeError,
+            "'twice' .* scalar tensor, got float",
+        ),
+        (lambda loss: {"loss": loss[None]}, TypeError, r"'loss' .* scalar tensor, got \(1,\)"),
+        (lambda loss: {"cost": loss}, ValueError, "a term 'loss', got cost"),
+    ],
+)
+def test_a_loss_of_another_form_is_explained(tiny, images, tiny_kind, returned, kind, message):
+    class Other(tiny_kind):
+        def loss(self, x):
+            return returned(super().loss(x)["loss"])
+
+    with pytest.raises(kind, match=message):
+        fit(tiny(kind=Other), images(), options())
+
+
+def test_a_model_without_a_loss_is_refused_at_once(images):
+    with pytest.raises(TypeError, match=r"model\.loss\(x\) .* Linear has none"):
+        fit(nn.Linear(2, 2), images(), options())
+
+
+def test_training_has_gradients_also_within_no_grad(tiny, images):
+    model, alone = tiny(), tiny()
+    with torch.no_grad():
+        fit(model, images(), options())
+        assert not torch.is_grad_enabled()
+    fit(alone, images(), options())
+    torch.testing.assert_close(model.state_dict(), alone.state_dict(), rtol=0, atol=0)
+
+
+def test_sizes_that_do_not_fit_say_what_would(digits):
+    with pytest.raises(ValueError, match="has 40 images here; make it 40 or less"):
+        fit(small(), digits, options(batch_size=50))
+    with pytest.raises(ValueError, match=r"channels first, see x\.movedim\(-1, 1\)"):
+        fit(small(), torch.rand(20, 32, 32, 1), options())
 
 
 def test_repeated_images_are_left_out_of_the_entropy_counted_and_said(digits):
