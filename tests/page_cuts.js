@@ -1,5 +1,7 @@
 // What of an open page is wider than its place, and whether a reader can see that it scrolls.
-() => {
+async () => {
+  // The page sets wide formulas anew in the frame after its width has changed.
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
   const article = document.querySelector("article");
   const edge = article.getBoundingClientRect().right + 1;
   const name = e => `${e.tagName.toLowerCase()}.${e.getAttribute("class") ?? ""}: ` +

@@ -65,3 +65,13 @@ def test_make_help_lists_every_verb():
         check=True,
     )
     assert {line.split()[1] for line in printed.stdout.splitlines()} == verbs
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/workflows/*.yml")), ids=lambda p: p.stem)
+def test_actions_are_pinned_by_commit(path):
+    """A tag can be moved to other code by whoever owns it."""
+    used = re.findall(r"uses: (\S+)", path.read_text())
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each)] == []
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert [each["package-ecosystem"] for each in updates] == ["github-actions"]

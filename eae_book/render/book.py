@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from eae_book.runner.chapter import ChapterError, Plan, Run, find_run, plan, rea
 from eae_book.runner.manifest import Chapter, Manifest, load_manifest
 from eae_book.runner.project import Project
 from eae_book.runner.side_by_side import run_at_once
-from eae_core.errors import CommandError, printable, require
+from eae_core.errors import CommandError, UsageError, printable, require
 
 if TYPE_CHECKING:
     from eae_core.records import Record
@@ -38,6 +39,16 @@ class Built:
     """False if nothing had changed since the last build."""
 
 
+def require_book() -> None:
+    """Raise UsageError unless the packages that make pages are here, in a version that can."""
+    require(BOOK_NEEDED, extra="book")
+    if (found := version("jupyter-book")).split(".")[0] != "1":
+        raise UsageError(
+            f"the pages need Jupyter Book 1, and {found} is installed, which reads other files: "
+            'run  pip install -c constraints.txt -e ".[book]"  in the checkout'
+        )
+
+
 def build_book(
     project: Project,
     *,
@@ -56,7 +67,7 @@ def build_book(
         UsageError: A request or a file is wrong; nothing was run.
         CommandError: Chapters failed, or the book does not build.
     """
-    require(BOOK_NEEDED, extra="book")
+    require_book()
     manifest = load_manifest(project.manifest)
     plans = [plan(manifest, chapter, profile=profile) for chapter in manifest.chapters]
     check_places(project, [chapter.name for chapter in manifest.chapters])
@@ -73,7 +84,7 @@ def build_book(
 
 def build_committed(project: Project, *, report: Report = print) -> Built:
     """Render the committed notebooks as they are, running nothing."""
-    require(BOOK_NEEDED, extra="book")
+    require_book()
     manifest = load_manifest(project.manifest)
     check_places(project, [chapter.name for chapter in manifest.chapters])
     notebooks, records = {}, {}

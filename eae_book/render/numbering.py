@@ -42,14 +42,14 @@ def _has_number(node: Any) -> bool:
 
 def setup(app: Any) -> dict[str, bool]:
     """Renumber whenever Sphinx has numbered, and before it numbers figures."""
-    from sphinx_external_toc.collectors import TocTreeCollectorWithStyles
+    from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
 
-    plain = TocTreeCollectorWithStyles.assign_section_numbers
+    plain: Any = Collector.assign_section_numbers
 
-    def by_file(self: Any, env: Any) -> list[str]:
-        changed: list[str] = plain(self, env)
+    def by_file(self: Any, env: Any) -> Any:
+        changed = plain(self, env)
         renumber(env)
         return changed
 
-    TocTreeCollectorWithStyles.assign_section_numbers = by_file
+    Collector.assign_section_numbers = by_file  # type: ignore[method-assign]
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,8 +11,7 @@ MINUTES_A_FIGURE = 0.25
 MINUTES_A_LINE = 1 / 30  # of code in sight; folded code and folded solutions take no time
 
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
-ROWS = (("time to read", "Time to read"), ("time to run", "Time to run"))
-ROWS += (("needs", "Needs"), ("builds on", "Builds on"))
+ROWS = {key.lower(): key for key in ("Time to read", "Time to run", "Needs", "Builds on")}
 
 
 def reading_minutes(cells: list[Any]) -> int:
@@ -77,7 +76,7 @@ def with_head(text: str, minutes: int) -> str:
     """
     facts, rest = _take_table(text)
     facts["time to read"] = spell_minutes(minutes)
-    entries = "".join(f"{name}\n: {facts[key]}\n\n" for key, name in ROWS if facts.get(key))
+    entries = "".join(f"{name}\n: {facts[key]}\n\n" for key, name in ROWS.items() if facts.get(key))
     title = re.search(r"(?m)^# .*$", rest)
     end = title.end() if title else 0
     head = f"\n\n::::{{div}} chapter-head\n{entries}::::\n\n"
@@ -86,7 +85,7 @@ def with_head(text: str, minutes: int) -> str:
 
 def _take_table(text: str) -> tuple[dict[str, str], str]:
     """The facts of the head's table by name in lower case, and the text without the table."""
-    known = {key for key, _ in ROWS}
+    known = ROWS.keys()
     for found in re.finditer(r"(?m)(^\|.*\|[ ]*\n?){2,}", text):
         rows = [
             [cell.strip() for cell in line.strip().strip("|").split("|")]

@@ -23,6 +23,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Print the scores of a model, and leave them and a picture in a folder."""
     from eae_core.cli.scoring import networks, write_pictures
     from eae_core.evaluation import DENSITIES, codes_needed, gaussianity_report, score_model
+    from eae_core.evaluation.sheets import COLUMNS
     from eae_core.files import check_writable, replacing
     from eae_core.models import encode_images
     from eae_core.seeds import check_seed
@@ -35,6 +36,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
     try:
         check_seed(arguments.seed, "--seed")
         train, test = (_some(data.images(split), arguments.limit) for split in ("train", "test"))
+        if len(test) < COLUMNS:
+            raise ValueError(
+                f"the picture shows {COLUMNS} test images, there are {len(test)}: take a larger "
+                "--test-fraction or --limit"
+            )
         _say_if_others(arguments, train)
         extractors = networks(arguments.networks, train, arguments.device)
         folder = arguments.output or model_file(arguments.model).parent
@@ -62,13 +68,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     with replacing(folder / EVALUATION) as temporary:
         numbers = {"dataset": data.name, "extractors": scores.extractors, **scores.metrics()}
         temporary.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
-    sheet = write_pictures(model, train, test, folder)
+    sheet, rows = write_pictures(model, train, test, folder)
     _print_scores(scores)
     if "gaussianity" not in scores.missing:
         print("\n" + gaussianity_report(encode_images(model, test)).table())
     for name, reason in scores.missing.items():
         print(f"no number for {name}: {reason}")
     print(f"\nleft in {folder}: {EVALUATION}, {sheet.name}")
+    print(f"the rows of {sheet.name}, from above: {', '.join(rows)}")
     return 0
 
 
@@ -113,4 +120,9 @@ def _print_scores(scores: Scores) -> None:
             rows.append([name, *("-" if x is None else f"{x:.4g}" for x in found)])
         print()
         print_table(rows)
-    print(f"\nsquared error of reconstructions: {scores.values['reconstruction_error']:.4g}")
+    print(
+        "\nreal: training images, as near as a model can come. Smaller distances are better, and "
+        "larger\nprecision (samples look like images) and recall (images look like samples), from "
+        "0 to 1."
+    )
+    print(f"squared error of reconstructions: {scores.values['reconstruction_error']:.4g}")

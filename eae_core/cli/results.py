@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, save_arrays
+from eae_core.cli.parser import PROGRAM
 from eae_core.errors import printable
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def finish(arguments: argparse.Namespace, plan: Plan, history: History, folder: 
     squared_error, scores = _judge(arguments, plan)
     record = _record(arguments, plan, history, squared_error, scores, folder)
     if arguments.score:
-        left.append(write_pictures(plan.model, plan.images, plan.judged, folder).name)
+        left.append(write_pictures(plan.model, plan.images, plan.judged, folder)[0].name)
     _write_results(arguments, record, folder)
     last = ", ".join(f"{term} {history.curve(term)[-1]:.4g}" for term in history.terms)
     print(f"epoch {len(history.epochs)}: {last} ({history.images_per_second:.0f} images a second)")
@@ -55,6 +57,7 @@ def finish(arguments: argparse.Namespace, plan: Plan, history: History, folder: 
     if scores is not None:
         print(score_lines(scores))
     print(f"left in {folder}: {', '.join(left)}")
+    print(f"next: {PROGRAM} sample {quote(str(folder))} -n 100 -o new; {PROGRAM} --help lists more")
 
 
 def _write_codes(plan: Plan, folder: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from eae_core.cli.folders import RECORD
+from eae_core.cli.folders import CHECKPOINT, RECORD
 from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
 from eae_core.errors import UsageError, printable
 from eae_core.records import Record, RecordError, read_record
@@ -28,11 +28,16 @@ def runs(arguments: argparse.Namespace) -> int:
 
 def folders(root: Path) -> list[tuple[Path | None, Path]]:
     """Folders of runs, the oldest first, each with its record if it is finished."""
-    found = [path for path in root.glob("*-*") if path.is_dir() and path.name[0] != "."]
+    found = [path for path in root.glob("[!.]*") if path.is_dir() and _is_run(path)]
     found.sort(key=lambda path: path.stat().st_mtime)
     records = ((folder / RECORD, folder) for folder in found)
     # os.path: a folder of somebody else's is no reason to list nothing.
     return [(path if os.path.isfile(path) else None, folder) for path, folder in records]
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a run is, or was meant to be, in a folder: by what it holds, or by its name."""
+    return "-" in folder.name or any(os.path.lexists(folder / n) for n in (RECORD, CHECKPOINT))
 
 
 def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any]]:

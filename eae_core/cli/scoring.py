@@ -163,8 +163,10 @@ def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequenc
     return found
 
 
-def write_pictures(model: Autoencoder, train: Images, test: Images, folder: Path) -> Path:
-    """The sheet of what the model makes; returns its path."""
+def write_pictures(
+    model: Autoencoder, train: Images, test: Images, folder: Path
+) -> tuple[Path, list[str]]:
+    """The sheet of what the model makes; returns its path and what its rows show."""
     from eae_core.evaluation import encode_images, fit_density
     from eae_core.evaluation.densities import DegenerateCodesError, codes_needed
     from eae_core.evaluation.sheets import picture_rows, write_sheet
@@ -178,7 +180,8 @@ def write_pictures(model: Autoencoder, train: Images, test: Images, folder: Path
             densities[name] = fit_density(name, codes)
         except DegenerateCodesError:  # the scores say why
             continue
-    return write_sheet(picture_rows(model, test, densities), folder / SHEET)
+    rows = picture_rows(model, test, densities)
+    return write_sheet(rows, folder / SHEET), list(rows)
 
 
 def score_lines(scores: Scores) -> str:

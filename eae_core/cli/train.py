@@ -32,6 +32,7 @@ def train(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     folder = _output_folder(arguments, plan.data.name)
+    new = arguments.output is None or not folder.exists()
     try:
         # Until the record is written: else it might be of one training and the weights of another.
         with locked(folder / RECORD) if is_first_process() else nullcontext():
@@ -39,7 +40,7 @@ def train(arguments: argparse.Namespace) -> int:
     except LockedError as error:
         raise CommandError(str(error)) from error
     except UsageError:
-        if arguments.output is None:
+        if new:
             with suppress(OSError):  # something lies in it already
                 folder.rmdir()
         raise

@@ -19,12 +19,14 @@ from eae_core.data.catalogue import DATASETS, SPLITS, dataset_info
 from eae_core.data.folders import DecodedFolder, decoded_folder, short_name
 from eae_core.data.images import ImageSet, check_limit, data_root, load_images
 from eae_core.data.mapped import Images, MappedSet
+from eae_core.data.pictures import SUFFIXES
 from eae_core.data.prepared import remembered_sha256
 from eae_core.data.values import as_values
 from eae_core.files import expanded, read_as_numpy
 
 RESIDENT_MOST = 4 * 2**30  # bytes of a set that is loaded whole
 TEST_NAMES = ("test", "val", "valid", "validation")  # of folders beside one named train
+PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 ALL = "all"
 _NAMED = 5  # arrays of a file whose names are said
 
@@ -118,6 +120,11 @@ def open_data(
             path, sides, root or data_root(), channels=channels, progress=progress
         )
         return _of_folder(found, test_fraction)
+    if path.suffix.lower() in (*PACKED, *SUFFIXES):
+        raise ValueError(
+            f"{where} is neither a folder of pictures nor an array: unpack what is packed, and "
+            "give the folder that holds a picture"
+        )
     if size is not None:
         raise ValueError(f"the images of {where} have a size: leave it out")
     return _of_array(path, test_fraction)
@@ -212,11 +219,6 @@ def _read_array(path: Path) -> NDArray[Any]:
     if isinstance(found, np.ndarray):
         return found
     with found:
-        if path.suffix.lower() != ".npz":
-            raise ValueError(
-                f"{path} is a packed folder: unpack it, and give the folder; an array goes into "
-                "an .npy or .npz file"
-            )
         name = "images" if "images" in found.files else found.files[0] if found.files else ""
         if name != "images" and len(found.files) != 1:
             some = ", ".join(found.files[:_NAMED]) + (", ..." if found.files[_NAMED:] else "")

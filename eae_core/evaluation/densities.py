@@ -93,10 +93,10 @@ def fit_density(
 ) -> Density:
     r"""Fit a density to codes z (n, d), which a model has made of its training images.
 
-    * ``"standard"``: N(0, I), whatever the codes; only their dimension counts. * ``"gaussian"``:
-    :math:`N(\bar z, S)` with the full sample covariance (the papers' MVG). * ``"mixture"``: ten
-    Gaussians of full covariance by scikit-learn's expectation maximisation, until
-      the mean log likelihood gains less than 0.001 nats (the papers' GMM).
+    * ``"standard"``: N(0, I), whatever the codes; only their dimension counts.
+    * ``"gaussian"``: :math:`N(\bar z, S)` with the full sample covariance (the papers' MVG).
+    * ``"mixture"``: ten Gaussians of full covariance by scikit-learn's expectation maximisation,
+      until the mean log likelihood gains less than 0.001 nats (the papers' GMM).
 
     The codes are centred and divided by the root of their mean variance before the fit.
 

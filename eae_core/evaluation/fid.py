@@ -31,18 +31,19 @@ def as_features(features: Any) -> Tensor:
                 f"features must be a tensor or an array of numbers, got {type(features).__name__}"
             )
         features = torch.from_numpy(array.astype(np.float64))
-    if features.is_complex() or features.layout != torch.strided or features.is_meta:
+    found: Tensor = features
+    if found.is_complex() or found.layout != torch.strided or found.is_meta:
         raise TypeError(
             "features must be real numbers in a dense tensor, got "
-            f"{features.dtype}, {features.layout}, on {features.device}"
+            f"{found.dtype}, {found.layout}, on {found.device}"
         )
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise ValueError(f"features must be n x p, got shape {tuple(features.shape)}")
-    if features.element_size() == 1:  # float8, of which torch computes little
-        features = features.float()
-    if not features.isfinite().all():
+    if found.ndim != 2 or found.shape[1] == 0:
+        raise ValueError(f"features must be n x p, got shape {tuple(found.shape)}")
+    if found.element_size() == 1:  # float8, of which torch computes little
+        found = found.float()
+    if not found.isfinite().all():
         raise ValueError("features hold NaN or infinity")
-    return features
+    return found
 
 
 @dataclass(frozen=True, eq=False)

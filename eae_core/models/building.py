@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from operator import index
 from typing import Any
+
+import numpy as np
 
 from eae_core.errors import nearest
 from eae_core.models.autoencoders import AE, Autoencoder, ModelOptions
@@ -62,6 +65,8 @@ def build_model(
         raise TypeError(
             f"model {name!r} takes {options_class.__name__}, got {type(options).__name__}"
         )
+    # Numbers of NumPy's too, which JSON could not hold.
+    image_shape, latent_dim, width = [*map(index, image_shape)], index(latent_dim), index(width)
     outputs = model_class.encoder_outputs_per_dim * latent_dim
     if len(image_shape) > 1:
         encoder, decoder = build_networks(
@@ -79,11 +84,15 @@ def build_model(
         "image_shape": list(image_shape),
         "latent_dim": latent_dim,
         "width": width,
-        "options": asdict(options),
+        "options": {name: _plain(value) for name, value in asdict(options).items()},
     }
     if convolutions is not None:
         model.config["convolutions"] = convolutions
     return model
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def build_dense_model(

@@ -36,10 +36,10 @@ def full_precision(
     def precise(z: Tensor, *args: Options.args, **options: Options.kwargs) -> Tensor:
         with no_autocast(z.device if isinstance(z, Tensor) else torch.device("cpu")):
             value = term(z, *args, **options)
-        if values_are_looked_at(z) and not value.isfinite():
+        if values_are_looked_at(z) and not value.isfinite().all():
             farthest = float(z.detach().abs().max())
             raise ValueError(
-                f"{term.__name__} is {value.item()}: codes reach {farthest:g}, too far for "
+                f"{term.__name__} is not finite: codes reach {farthest:g}, too far for "
                 f"{value.dtype}; scale them down, or give them in float64"
             )
         return value

@@ -89,8 +89,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        hint = f": it is a folder, name the file in it, {path / 'model.safetensors'}"
-        raise FileNotFoundError(f"there is no checkpoint {path}{hint if path.is_dir() else ''}")
+        found = "a device or a pipe" if path.exists() else "not there"
+        if path.is_dir():
+            found = f"a folder, name the file in it, {path / 'model.safetensors'}"
+        raise FileNotFoundError(f"there is no checkpoint {path}: it is {found}")
     tensors: dict[str, Tensor] = {}
     try:
         with safe_open(path, framework="pt", device="cpu") as file:

@@ -58,6 +58,16 @@ def test_a_bad_neighbour_hides_nothing(said, runs, content):
     assert "digits-eae-d2" in [run["run"] for run in found]
 
 
+def test_a_run_is_listed_whatever_its_folder_is_called(said, runs):
+    (runs / "train-good").rename(runs / "faces")
+    (runs / "begun").mkdir()
+    (runs / "begun" / "model.safetensors").touch()
+    (runs / "photos").mkdir()
+    found = json.loads(said("runs", "--folder", runs, "--json")[1])
+    states = {run["place"].rpartition("/")[2]: run["state"] for run in found}
+    assert states == {"faces": "finished", "begun": "unfinished"}
+
+
 def test_names_cannot_command_the_terminal(said, runs):
     (runs / "train-\x1b[31mred\nline").mkdir()
     out = said("runs", "--folder", runs)[1]

@@ -129,6 +129,13 @@ def test_evaluation_prints_and_leaves_its_numbers(said, place, tmp_path, monkeyp
     row = next(line for line in out.splitlines() if line.startswith("gaussian"))
     assert f"{found['fd_nothing_gaussian']:.4g}" in row
     assert (tmp_path / "out" / "sheet.webp").exists()
+    assert "from above: own 1, own 2, standard 1, standard 2, gaussian 1" in out
+
+
+def test_too_few_test_images_are_refused_before_the_work(said, place, tmp_path):
+    status, out, err = said("evaluate", place / "run", "--data", place / "photos", QUIET)
+    assert (status, out) == (2, "")
+    assert "the picture shows 10 test images, there are 4: take a larger --test-fraction" in err
 
 
 def test_a_grey_folder_for_a_model_of_colours(said, place, tmp_path):
@@ -141,6 +148,7 @@ def test_a_grey_folder_for_a_model_of_colours(said, place, tmp_path):
 
 def refusals(place):
     run, photo = place / "run", place / "photos" / "000.png"
+    judged = ["evaluate", run, "--data", place / "photos", "--test-fraction", "0.4"]
     return [
         (["sample", "nowhere"], "there is no model nowhere"),
         (["sample", place / "photos"], "there is no model"),
@@ -157,7 +165,7 @@ def refusals(place):
         (["encode", run, "--data", "nothing"], "no file or folder of this name"),
         (["reconstruct", run, photo, "-o", "z.jpg"], "a .png or .webp file, not z.jpg"),
         (["interpolate", run, photo, photo, "--steps", "1"], "at least 2, the two ends"),
-        (["evaluate", run, "--data", place / "photos", "--networks", "classifier"], "labelled"),
+        ([*judged, "--networks", "classifier"], "labelled"),
         (["export", run], "say which: --onnx, --torch or --safetensors"),
     ]
 

@@ -172,8 +172,9 @@ def test_a_packed_folder_is_to_be_unpacked(tmp_path, root):
     with ZipFile(tmp_path / "photos.zip", "w") as packed:
         for number in range(50):
             packed.writestr(f"photos/{number}.png", b"")
-    with pytest.raises(ValueError, match=r"photos\.zip is a packed folder: unpack it"):
-        load_array(tmp_path / "photos.zip")
+    for options in ({}, {"size": (8, 8)}):
+        with pytest.raises(ValueError, match=r"photos\.zip is neither .*: unpack what is packed"):
+            open_data(tmp_path / "photos.zip", **options)
 
 
 @pytest.mark.parametrize(

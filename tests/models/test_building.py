@@ -1,7 +1,9 @@
 """All models by name: built, written down, rebuilt, and what cannot be."""
 
+import json
 from dataclasses import asdict, fields
 
+import numpy as np
 import pytest
 import torch
 
@@ -176,3 +178,10 @@ def test_a_model_with_fewer_convolutions_is_rebuilt_with_as_many():
     assert again.config == model.config
     assert str(again) == str(model)
     assert "convolutions" not in small("eae").config
+
+
+def test_sizes_and_options_of_numpy_are_written_down_as_numbers():
+    two = np.int64(2)
+    model = build_model("eae", (two // 2, 32, 32), two, width=two, options=EAEOptions(k=two))
+    assert json.loads(json.dumps(model.config)) == model.config
+    assert rebuild_model(model.config).config == model.config

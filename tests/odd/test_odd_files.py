@@ -103,7 +103,7 @@ def test_places_that_are_no_files(tmp_path, kind):
         path.symlink_to("nowhere")
     else:
         path = "/dev/zero"
-    with pytest.raises(FileNotFoundError, match=r"there is no checkpoint .*: it is"):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
         load_model(path)
 
 
@@ -439,8 +439,8 @@ def odd(value, shape=(1, 32, 32)):
 
 
 SETS = {
-    "nan": (lambda: odd(torch.nan), "item 11 of the set holds NaN"),
-    "another shape": (lambda: odd(0.0, (1, 31, 32)), "has the shape (1, 31, 32), item 0"),
+    "nan": (lambda: odd(torch.nan), "item 11 holds NaN"),
+    "another shape": (lambda: odd(0.0, (1, 31, 32)), r"has the shape \(1, 31, 32\), item 0"),
     "fewer than it says": (lambda: Items(odd(0.0).item, 30), "says that it has 30 items, but"),
     "nothing": (lambda: Items(lambda index: None), "numbers"),
     "text": (lambda: Items(lambda index: "a"), "numbers"),

@@ -182,3 +182,12 @@ def test_a_configuration_that_is_none_is_named(book, tmp_path):
     (book.root / "_config.yml").write_text("3\n")
     with pytest.raises(UsageError, match=r"_config\.yml must be a mapping"):
         stage(book, tmp_path / "new", notebooks={}, runs_page="")
+
+
+def test_another_jupyter_book_is_said_before_a_chapter_runs(monkeypatch):
+    from eae_book.render import book
+
+    book.require_book()
+    monkeypatch.setattr(book, "version", lambda name: "2.1.0")
+    with pytest.raises(UsageError, match=r"need Jupyter Book 1, and 2\.1\.0 is installed.*pip"):
+        book.require_book()
