@@ -83,12 +83,7 @@ def decoder_entropy(
         samples: number of codes, at least 2.
         scale: s, at least 0; noise of this standard deviation keeps the logarithm finite. It counts
             alone for each singular value that rounding of the Jacobian cannot tell from zero.
-        seed: of the codes and the probes; the same codes on every device, in every dtype.
-        method: ``"exact"`` takes all d singular values; ``"stochastic"`` estimates the trace of a
-            logarithm, for d in the hundreds, see
-            :func:`eae_core.entropy.quadrature.quadrature_blocks`.
-        probes: random directions a code, of the stochastic method.
-        steps: of the recursion from each direction, likewise; each costs two passes.
+        seed: of the codes, which are the same on every device and in every dtype.
         dtype: of the codes; None takes the module's, or torch's default.
         memory_limit: bytes of working memory; None takes a share of what is free.
         device: where codes are handed to the decoder.
@@ -98,8 +93,7 @@ def decoder_entropy(
         TypeError: the output is no tensor of floats.
         ValueError: an impossible option, a module on another device, rows that depend on each
             other, an output with another number of rows, NaN or infinity, or one that derivatives
-            do not reach; for the stochastic method a decoder that torch cannot differentiate
-            forward.
+            do not reach.
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:
