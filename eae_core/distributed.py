@@ -61,18 +61,9 @@ class _SumRows(Function):
 def process_group(group: Group) -> dist.ProcessGroup:
     """The process group that ``"world"`` or a group stands for, now.
 
-    Before ``init_process_group`` torch's own ``group.WORLD`` is None, and a layer that kept it
-    would silently see its own rank alone.
-
     Raises:
         RuntimeError: torch.distributed is not initialised.
         TypeError: neither a process group nor ``"world"``.
-
-    Example:
-        >>> process_group("world")
-        Traceback (most recent call last):
-        ...
-        RuntimeError: a group needs torch.distributed: call init_process_group first ...
     """
     if isinstance(group, str) and group != "world":
         raise TypeError(f"group must be a process group or 'world', got {group!r}")
@@ -90,8 +81,8 @@ def process_group(group: Group) -> dist.ProcessGroup:
 def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
     """All rows of a group's ranks, and where this rank's begin. Numbers of rows may differ.
 
-    A plain ``all_gather`` stops the gradient at the other ranks' rows, and the loss then pulls each
-    row by half of its forces. Here the gradient of a row is the sum of what all ranks ask of it.
+    A plain ``all_gather`` stops the gradient at the other ranks' rows. Here the gradient of a row
+    is the sum of what all ranks ask of it.
 
     Args:
         rows: (n_r, ...) of this rank, n_r >= 0; the other dimensions and the dtype are the same on
@@ -106,12 +97,6 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
         TypeError: some rank holds no tensor of floats; every rank raises.
         ValueError: number of axes, other dimensions or dtypes differ between ranks, or only some
             ask for a gradient; every rank raises.
-
-    Example:
-        >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-        >>> gather_rows(torch.ones(2, 3), "world")[0].shape
-        torch.Size([2, 3])
-        >>> dist.destroy_process_group()
     """
     group = process_group(group)
     rank, counts = dist.get_rank(group), [shape[0] for _, shape in _kinds(rows, group)]
@@ -122,8 +107,7 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
 def rows_in_turn(rows: Tensor, group: Group) -> Iterator[tuple[int, Tensor]]:
     """The rows of each rank with its number, this rank's own first; without gradient.
 
-    They go around a ring, so that no rank holds more than three shares of them at a time: what
-    none could hold together can still be compared row by row.
+    They go around a ring, so that no rank holds more than three shares of them at a time.
 
     Args:
         rows: (n_r, ...) of this rank; a rank without rows may hold any empty tensor.
@@ -131,12 +115,6 @@ def rows_in_turn(rows: Tensor, group: Group) -> Iterator[tuple[int, Tensor]]:
 
     Raises:
         RuntimeError, TypeError, ValueError: as :func:`gather_rows`.
-
-    Example:
-        >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-        >>> [(rank, len(part)) for rank, part in rows_in_turn(torch.ones(2, 3), "world")]
-        [(0, 2)]
-        >>> dist.destroy_process_group()
     """
     group = process_group(group)
     kinds = _kinds(rows, group, empty_fit=True)

@@ -128,6 +128,8 @@ def truth_line(
 def label_lines(ax: Axes, *, fontsize: str = "small") -> None:
     """Write each labelled line's name at its right end, in its colour, instead of a legend.
 
+    A line that leaves the axes has its name at the last point within them.
+
     Call it last: names are spread so that they do not overlap at the axes' present limits.
 
     Args:
@@ -153,8 +155,8 @@ def label_lines(ax: Axes, *, fontsize: str = "small") -> None:
             f"label_lines names one to {_MAX_DIRECT_LABELS} labelled lines, found {len(lines)}; "
             "give the lines labels, or use ax.legend() for more"
         )
-    ends = [_right_end(line) for line in lines]
     ax.autoscale_view()
+    ends = [_right_end(ax, line) for line in lines]
     heights = [ax.transData.transform(end)[1] * 72.0 / ax.figure.dpi for end in ends]  # points
     size = FontProperties(size=fontsize).get_size_in_points()
     for line, end, height, spread in zip(
@@ -172,12 +174,15 @@ def label_lines(ax: Axes, *, fontsize: str = "small") -> None:
         )
 
 
-def _right_end(line: Line2D) -> tuple[float, float]:
-    """The last finite point of a line, in the order of x."""
+def _right_end(ax: Axes, line: Line2D) -> tuple[float, float]:
+    """The last finite point of a line, in the order of x, that lies within the axes if any does."""
     points = np.asarray(line.get_xydata(), dtype=float)
     points = points[np.isfinite(points).all(axis=1)]
     if len(points) == 0:
         raise ValueError(f"the line {line.get_label()!r} has no finite point to put its name at")
+    least, most = np.sort([ax.get_xlim(), ax.get_ylim()], axis=1).T
+    inside = points[((points >= least) & (points <= most)).all(axis=1)]
+    points = inside if len(inside) else points
     x, y = points[points[:, 0].argmax()]
     return float(x), float(y)
 

@@ -13,6 +13,7 @@ from eae_book.photos import Boxes, photos_in
 
 GROUND = (0x12, 0x12, 0x12)  # the theme's page in the dark
 INK = (0xE9, 0xEC, 0xF0)
+BRIGHTER = 0.4  # every colour of the book then has the contrast that graphics need, 3
 END = "-dark"
 
 
@@ -54,13 +55,14 @@ def _classed(tag: str, name: str) -> str:
 def dark_picture(png: bytes, boxes: Boxes) -> bytes:
     """The picture with white as the dark page and black as its ink; hues stay.
 
-    The sum of each pixel's largest and smallest channel is mirrored (its lightness in HSL), which
-    is linear in every pixel that blends a colour with white: edges stay smooth.
+    The sum of each pixel's largest and smallest channel is mirrored (its lightness in HSL), and
+    then all three are raised together: pale colours would be too dim for a line.
     """
     with Image.open(io.BytesIO(png)) as picture:
         light = np.asarray(picture.convert("RGB"))
     values = light / 255.0
     turned = values + 1 - values.max(-1, keepdims=True) - values.min(-1, keepdims=True)
+    turned *= np.maximum(turned.max(-1, keepdims=True), 1e-9) ** -BRIGHTER
     ground, ink = np.array(GROUND), np.array(INK)
     dark = np.rint(ground + (ink - ground) * turned).astype(np.uint8)
     for left, top, right, bottom in boxes:

@@ -20,28 +20,11 @@ _HOMES = {
     "prepared": ("DataCorruptedError", "DataUnavailableError"),
 }
 __all__ = [
-    "DATASETS",
-    "DataCorruptedError",
-    "DataUnavailableError",
-    "DatasetInfo",
-    "ImageSet",
-    "Images",
-    "IndexedSource",
-    "MappedSet",
-    "Source",
-    "Stream",
-    "as_source",
-    "data_root",
-    "dataset_info",
-    "load_array",
-    "load_folder",
-    "load_images",
-    "open_data",
-    "prepare",
-    "register_dataset",
-    "seal",
+    "DATASETS", "DataCorruptedError", "DataUnavailableError", "DatasetInfo", "ImageSet", "Images",
+    "IndexedSource", "MappedSet", "Source", "Stream", "as_source", "data_root", "dataset_info",
+    "load_array", "load_folder", "load_images", "open_data", "prepare", "register_dataset", "seal",
     "verify",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

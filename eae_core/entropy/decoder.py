@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -26,13 +25,10 @@ from eae_core.entropy.jacobian import (
     singular_value_blocks,
     without_rounding,
 )
-from eae_core.entropy.quadrature import quadrature_blocks
 from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
-
-Method = Literal["exact", "stochastic"]
 
 CHUNK = 2**20  # numbers of the codes that are drawn together, whatever the memory limit
 
@@ -50,15 +46,11 @@ class DecoderEntropy:
     """An estimate; entropies are in nats."""
 
     entropy: float  #: mean of the values
-    standard_error: float  #: of the mean, over codes, and over probes with their truncation
+    standard_error: float  #: of the mean, over codes
     values: Tensor  #: (samples,) float64: minus the log-density at each code's image
     scale: float  #: s
     latent_dim: int  #: d
-    method: Method
-    #: codes at which the Jacobian's rank is below d as far as rounding can tell; the stochastic
-    #: method cannot tell and says None
-    rank_deficient: int | None
-    truncation: float  #: how far the mean may lie from that of unlimited steps; 0 if exact
+    rank_deficient: int  #: codes at which the Jacobian's rank is below d, as far as rounding tells
 
     def __str__(self) -> str:
         return f"{self.entropy:.4g} +- {self.standard_error:.2g} nats"
@@ -71,9 +63,6 @@ def decoder_entropy(
     samples: int = 1000,
     scale: float = 1e-4,
     seed: int = 0,
-    method: Method = "exact",
-    probes: int = 1,
-    steps: int = 32,
     dtype: torch.dtype | None = None,
     memory_limit: int | None = None,
     device: str | torch.device = "cpu",
@@ -94,12 +83,7 @@ def decoder_entropy(
         samples: number of codes, at least 2.
         scale: s, at least 0; noise of this standard deviation keeps the logarithm finite. It counts
             alone for each singular value that rounding of the Jacobian cannot tell from zero.
-        seed: of the codes and the probes; the same codes on every device, in every dtype.
-        method: ``"exact"`` takes all d singular values; ``"stochastic"`` estimates the trace of a
-            logarithm, for d in the hundreds, see
-            :func:`eae_core.entropy.quadrature.quadrature_blocks`.
-        probes: random directions a code, of the stochastic method.
-        steps: of the recursion from each direction, likewise; each costs two passes.
+        seed: of the codes, which are the same on every device and in every dtype.
         dtype: of the codes; None takes the module's, or torch's default.
         memory_limit: bytes of working memory; None takes a share of what is free.
         device: where codes are handed to the decoder.
@@ -109,8 +93,7 @@ def decoder_entropy(
         TypeError: the output is no tensor of floats.
         ValueError: an impossible option, a module on another device, rows that depend on each
             other, an output with another number of rows, NaN or infinity, or one that derivatives
-            do not reach; for the stochastic method a decoder that torch cannot differentiate
-            forward.
+            do not reach.
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:
@@ -127,12 +110,56 @@ def decoder_entropy(
         >>> abs(result.entropy - truth) < 4 * result.standard_error
         True
     """
-    scale = _checked_scale(scale, method)
-    latent_dim, samples = (
-        check_integer("latent_dim", latent_dim),
-        check_integer("samples", samples, 2),
+    scale = _checked_scale(scale)
+    values, deficient, _ = sampled_entropies(
+        decode,
+        latent_dim,
+        lambda z, _: _exact(decode, z, scale, memory_limit),
+        samples=samples,
+        seed=seed,
+        dtype=dtype,
+        device=device,
+        progress=progress,
     )
-    probes, steps = check_integer("probes", probes), check_integer("steps", steps)
+    _report(deficient, samples, scale)
+    return DecoderEntropy(
+        entropy=float(values.mean()),
+        standard_error=float(values.std()) / math.sqrt(samples),
+        values=values,
+        scale=scale,
+        latent_dim=latent_dim,
+        rank_deficient=deficient,
+    )
+
+
+def sampled_entropies(
+    decode: Decode,
+    latent_dim: int,
+    volumes: Callable[[Tensor, torch.Generator], Iterable[VolumeBlock]],
+    *,
+    samples: int,
+    seed: int,
+    dtype: torch.dtype | None,
+    device: str | torch.device,
+    progress: bool,
+) -> tuple[Tensor, int, float]:
+    """Minus the log-density at the images of codes (samples,), however volumes are measured.
+
+    Args:
+        decode: see :func:`decoder_entropy`, as for all others.
+        latent_dim: d.
+        volumes: codes (n, d) and the generator that drew them to their volumes, block by block.
+        samples: number of codes.
+        seed: of the generator.
+        dtype: of the codes.
+        device: of the codes.
+        progress: show a bar.
+
+    Returns:
+        the values, the number of codes of lower rank, and the sum of the blocks' widths.
+    """
+    latent_dim = check_integer("latent_dim", latent_dim)
+    samples = check_integer("samples", samples, 2)
     place = resolve_device(device)
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []
@@ -143,29 +170,12 @@ def decoder_entropy(
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
             z = torch.randn(n, latent_dim, generator=generator, dtype=torch.float64)
             z = z.to(place, dtype)
-            if method == "exact":
-                volumes = _exact(decode, z, scale, memory_limit)
-            else:
-                signs = 2.0 * torch.randint(2, (n, probes, latent_dim), generator=generator) - 1
-                signs = signs.to(place, torch.float64)
-                volumes = quadrature_blocks(decode, z, signs, scale, steps, memory_limit)
-            for block, minus_log_prior in _beside(volumes, -log_normal(z)):
+            for block, minus_log_prior in _beside(volumes(z, generator), -log_normal(z)):
                 values.append((minus_log_prior + block.volume).cpu())
                 deficient += block.deficient
                 width += block.width
                 advance(len(block.volume))
-    _report(deficient, samples, scale)
-    every = torch.cat(values)
-    return DecoderEntropy(
-        entropy=float(every.mean()),
-        standard_error=math.hypot(float(every.std()) / math.sqrt(samples), width / samples),
-        values=every,
-        scale=scale,
-        latent_dim=latent_dim,
-        method=method,
-        rank_deficient=deficient if method == "exact" else None,
-        truncation=width / samples,
-    )
+    return torch.cat(values), deficient, width
 
 
 def log_volume(
@@ -186,7 +196,7 @@ def log_volume(
         TypeError, ValueError: as :func:`eae_core.entropy.jacobian.jacobian_singular_values`.
     """
     values = jacobian_singular_values(decode, z, memory_limit=memory_limit)
-    return _log_volume(values, _checked_scale(scale, "exact"))
+    return _log_volume(values, _checked_scale(scale))
 
 
 def log_normal(z: Tensor) -> Tensor:
@@ -268,13 +278,9 @@ def _report(deficient: int, samples: int, scale: float) -> None:
     )
 
 
-def _checked_scale(scale: object, method: str) -> float:
-    if method not in get_args(Method):
-        raise ValueError(f"method must be one of {', '.join(get_args(Method))}, got {method!r}")
+def _checked_scale(scale: object) -> float:
     if not isinstance(scale, (int, float, np.number)) or not 0 <= scale < math.inf:
         raise ValueError(f"scale must be a finite number of at least 0, got {scale!r}")
-    if method == "stochastic" and scale == 0:
-        raise ValueError("method='stochastic' needs a scale above 0: 'exact' can do without")
     return float(scale)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache, wraps
+from inspect import signature
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, get_args
 
 import torch
@@ -65,23 +66,43 @@ def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
 
 
 class Regularizer(nn.Module):
-    """A term as a module: its options, held; each subclass names the function and its options."""
+    """A term as a module: its options, held; :func:`as_module` makes them."""
 
-    def __init__(
-        self, term: Callable[..., Tensor], *, reduction: str, group: Group, **options: Any
-    ) -> None:
+    def __init__(self, name: str, term: Callable[..., Tensor], options: dict[str, Any]) -> None:
         super().__init__()
-        self.term, self.group, self.options = term, group, options
-        self.reduction = reduction
+        self.group: Group = options.pop("group")
+        self.name, self.term, self.options = name, term, options
 
     def forward(self, z: Tensor) -> Tensor:
         """The term of codes z (n, d)."""
-        return self.term(z, reduction=self.reduction, group=self.group, **self.options)
+        return self.term(z, group=self.group, **self.options)
+
+    def _get_name(self) -> str:
+        return self.name
 
     def extra_repr(self) -> str:
         """The options that are set."""
-        options = self.options | {"reduction": self.reduction}
-        return ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+
+
+def as_module(
+    name: str, term: Callable[Concatenate[Tensor, Options], Tensor]
+) -> Callable[Options, Regularizer]:
+    """What builds modules of a term, from the options that the term has itself."""
+    known = signature(term)
+    known = known.replace(
+        parameters=list(known.parameters.values())[1:], return_annotation=Regularizer
+    )
+
+    def build(*args: Options.args, **options: Options.kwargs) -> Regularizer:
+        bound = known.bind(*args, **options)
+        bound.apply_defaults()
+        return Regularizer(name, term, dict(bound.arguments))
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = f":func:`{term.__name__}` as a module of codes z (n, d)."
+    build.__signature__ = known  # type: ignore[attr-defined]
+    return build
 
 
 def times_batch(value: Tensor, n: int, reduction: str) -> Tensor:

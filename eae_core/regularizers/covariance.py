@@ -10,7 +10,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     full_precision,
     times_batch,
     values_are_looked_at,
@@ -87,10 +87,4 @@ def covariance_loss(
     return times_batch((0.5 * divergence).to(z.dtype), n, reduction)
 
 
-class CovarianceLoss(Regularizer):
-    """:func:`covariance_loss` as a module."""
-
-    def __init__(
-        self, *, form: Form = "log_det", reduction: BatchReduction = "mean", group: Group = None
-    ) -> None:
-        super().__init__(covariance_loss, form=form, reduction=reduction, group=group)
+CovarianceLoss = as_module("CovarianceLoss", covariance_loss)

@@ -11,7 +11,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     first_coordinate,
     full_precision,
     pair_squares,
@@ -99,15 +99,4 @@ def _overlap(g: float, squares: Tensor, d: int, form: str) -> Tensor:
     return bumps @ weight / math.sqrt(g)
 
 
-class CramerWoldLoss(Regularizer):
-    """:func:`cramer_wold_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        gamma: float | None = None,
-        form: Form = "asymptotic",
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(cramer_wold_loss, gamma=gamma, form=form, reduction=reduction, group=group)
+CramerWoldLoss = as_module("CramerWoldLoss", cramer_wold_loss)

@@ -11,7 +11,7 @@ from eae_core.distributed import Group
 from eae_core.neighbors.search import lengths
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     first_coordinate,
     full_precision,
     times_batch,
@@ -73,10 +73,4 @@ def energy_loss(
     return times_batch(distance.to(z.dtype), n, reduction)
 
 
-class EnergyLoss(Regularizer):
-    """:func:`energy_loss` as a module."""
-
-    def __init__(
-        self, *, unbiased: bool = True, reduction: BatchReduction = "mean", group: Group = None
-    ) -> None:
-        super().__init__(energy_loss, unbiased=unbiased, reduction=reduction, group=group)
+EnergyLoss = as_module("EnergyLoss", energy_loss)

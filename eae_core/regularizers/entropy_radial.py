@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import BatchReduction, Regularizer
+from eae_core.regularizers.common import BatchReduction, as_module
 from eae_core.regularizers.knn import knn_entropy_loss
 from eae_core.regularizers.radial import radial_loss
 
@@ -56,23 +56,4 @@ def entropy_radial_loss(
     return entropy + radial_weight * radial_loss(z, reduction=reduction, group=group)
 
 
-class EntropyRadialLoss(Regularizer):
-    """:func:`entropy_radial_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        k: int = 1,
-        radial_weight: float = RADIAL_WEIGHT,
-        floor: float | None = None,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(
-            entropy_radial_loss,
-            k=k,
-            radial_weight=radial_weight,
-            floor=floor,
-            reduction=reduction,
-            group=group,
-        )
+EntropyRadialLoss = as_module("EntropyRadialLoss", entropy_radial_loss)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.entropy.knn import Reduction, knn_entropy
-from eae_core.regularizers.common import Regularizer, full_precision, traceable_engine, whole_batch
+from eae_core.regularizers.common import as_module, full_precision, traceable_engine, whole_batch
 
 
 @full_precision
@@ -60,15 +60,4 @@ def knn_entropy_loss(
     )
 
 
-class KNNEntropyLoss(Regularizer):
-    """:func:`knn_entropy_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        k: int = 1,
-        floor: float | None = None,
-        reduction: Reduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(knn_entropy_loss, k=k, floor=floor, reduction=reduction, group=group)
+KNNEntropyLoss = as_module("KNNEntropyLoss", knn_entropy_loss)

@@ -10,7 +10,7 @@ from eae_core.entropy.samples import log_distances
 from eae_core.neighbors import nearest_neighbors
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     full_precision,
     times_batch,
     traceable_engine,
@@ -83,15 +83,4 @@ def koleo_loss(
     return times_batch((total / k).to(u.dtype), len(u), reduction)
 
 
-class KoLeoLoss(Regularizer):
-    """:func:`koleo_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        k: int = 1,
-        floor: float | None = None,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(koleo_loss, k=k, floor=floor, reduction=reduction, group=group)
+KoLeoLoss = as_module("KoLeoLoss", koleo_loss)

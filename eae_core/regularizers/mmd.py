@@ -9,7 +9,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     constant,
     full_precision,
     mean_over_pairs,
@@ -99,17 +99,4 @@ def _mixture(
     return rate.to(device, dtype), log_weight.to(device, dtype), between
 
 
-class MMDLoss(Regularizer):
-    """:func:`mmd_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        scales: tuple[float, ...] = SCALES,
-        unbiased: bool = True,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(
-            mmd_loss, scales=scales, unbiased=unbiased, reduction=reduction, group=group
-        )
+MMDLoss = as_module("MMDLoss", mmd_loss)

@@ -8,7 +8,7 @@ from eae_core.distributed import Group
 from eae_core.neighbors.search import lengths
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     chi_quantiles,
     full_precision,
     times_batch,
@@ -54,8 +54,4 @@ def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group =
     return times_batch(loss, n, reduction)
 
 
-class RadialLoss(Regularizer):
-    """:func:`radial_loss` as a module."""
-
-    def __init__(self, *, reduction: BatchReduction = "mean", group: Group = None) -> None:
-        super().__init__(radial_loss, reduction=reduction, group=group)
+RadialLoss = as_module("RadialLoss", radial_loss)

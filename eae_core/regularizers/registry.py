@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from eae_core.errors import nearest
@@ -22,8 +23,8 @@ from eae_core.regularizers.wristband import WristbandLoss
 
 REVISION = 1  # 1: as first recorded; see eae_core.revisions
 
-#: name to module
-REGULARIZERS: dict[str, type[Regularizer]] = {
+#: name to what builds the module
+REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
     "knn_entropy": KNNEntropyLoss,
     "entropy_radial": EntropyRadialLoss,
     "radial": RadialLoss,

@@ -10,7 +10,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     full_precision,
     project,
     times_batch,
@@ -79,18 +79,4 @@ def sigreg_loss(
     return times_batch(2 * step * len(y) * total.mean(), len(y), reduction)  # both signs of t
 
 
-class SIGRegLoss(Regularizer):
-    """:func:`sigreg_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        slices: int = 256,
-        knots: int = 17,
-        t_max: float = 3.0,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(
-            sigreg_loss, slices=slices, knots=knots, t_max=t_max, reduction=reduction, group=group
-        )
+SIGRegLoss = as_module("SIGRegLoss", sigreg_loss)

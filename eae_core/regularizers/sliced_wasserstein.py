@@ -7,7 +7,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     full_precision,
     normal_quantiles,
     project,
@@ -61,10 +61,4 @@ def sliced_wasserstein_loss(
     return times_batch(distance, len(y), reduction)
 
 
-class SlicedWassersteinLoss(Regularizer):
-    """:func:`sliced_wasserstein_loss` as a module."""
-
-    def __init__(
-        self, *, slices: int = 256, reduction: BatchReduction = "mean", group: Group = None
-    ) -> None:
-        super().__init__(sliced_wasserstein_loss, slices=slices, reduction=reduction, group=group)
+SlicedWassersteinLoss = as_module("SlicedWassersteinLoss", sliced_wasserstein_loss)

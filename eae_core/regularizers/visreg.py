@@ -7,7 +7,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     full_precision,
     normal_quantiles,
     project,
@@ -76,27 +76,4 @@ def visreg_loss(
     return times_batch(total, len(z), reduction)
 
 
-class VISRegLoss(Regularizer):
-    """:func:`visreg_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        slices: int = 4096,
-        scale_weight: float = 1.0,
-        shape_weight: float = 1.0,
-        center_weight: float = 1.0,
-        eps: float = 1e-4,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(
-            visreg_loss,
-            slices=slices,
-            scale_weight=scale_weight,
-            shape_weight=shape_weight,
-            center_weight=center_weight,
-            eps=eps,
-            reduction=reduction,
-            group=group,
-        )
+VISRegLoss = as_module("VISRegLoss", visreg_loss)

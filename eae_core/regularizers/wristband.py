@@ -11,7 +11,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
-    Regularizer,
+    as_module,
     constant,
     full_precision,
     pair_squares,
@@ -138,27 +138,4 @@ def _calibration(
     return means.tolist(), spreads.tolist(), float(total.std())
 
 
-class WristbandLoss(Regularizer):
-    """:func:`wristband_loss` as a module."""
-
-    def __init__(
-        self,
-        *,
-        beta: float = 8.0,
-        alpha: float = math.sqrt(1 / 12),
-        radial_weight: float = 0.1,
-        moment_weight: float = 1.0,
-        batches: int = 1024,
-        reduction: BatchReduction = "mean",
-        group: Group = None,
-    ) -> None:
-        super().__init__(
-            wristband_loss,
-            beta=beta,
-            alpha=alpha,
-            radial_weight=radial_weight,
-            moment_weight=moment_weight,
-            batches=batches,
-            reduction=reduction,
-            group=group,
-        )
+WristbandLoss = as_module("WristbandLoss", wristband_loss)

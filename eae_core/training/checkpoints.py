@@ -199,19 +199,6 @@ def load_model(path: str | Path, *, model: nn.Module | None = None) -> Any:
         FileNotFoundError: there is no such file.
         CheckpointError: no checkpoint of this package and version, a damaged one, of a model it
             cannot build, or weights that do not fit the model given.
-
-    Example:
-        >>> import tempfile
-        >>> from eae_core.data import load_images
-        >>> from eae_core.models import build_model
-        >>> from eae_core.training import TrainOptions, fit
-        >>> model = build_model("ae", (1, 32, 32), latent_dim=2, width=2)
-        >>> path = Path(tempfile.mkdtemp()) / "ae.safetensors"
-        >>> images = load_images("digits", limit=20)
-        >>> options = TrainOptions(epochs=1, batch_size=10, progress=False)
-        >>> history = fit(model, images, options, checkpoint=path)
-        >>> load_model(path).latent_dim
-        2
     """
     path = Path(path)
     checkpoint = read_checkpoint(path)

@@ -254,3 +254,11 @@ def test_spread_moves_no_more_than_needed():
     assert _spread([5.0, 5.0], 10.0) == [0.0, 10.0]
     placed = _spread([1.0, 0.0, 2.0, 40.0], 10.0)
     assert placed == [1.0, -9.0, 11.0, 40.0]
+
+
+def test_the_name_of_a_line_that_leaves_the_axes_stays_within_them():
+    _, ax = plt.subplots()
+    ax.plot([0, 1, 2, 3], [0, -1, -50, -90], label="falls")
+    ax.set_ylim(-3, 1)
+    label_lines(ax)
+    assert ax.texts[0].xy == (1.0, -1.0)

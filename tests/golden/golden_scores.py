@@ -15,6 +15,7 @@ from eae_book.studies.gaussian_corrected import kpn_entropy
 from eae_book.studies.image_entropy import entropy_of_reconstructions, entropy_of_samples
 from eae_book.studies.posterior_bounds import posterior_bounds
 from eae_book.studies.posterior_encoder import EncoderOptions
+from eae_book.studies.quadrature import stochastic_decoder_entropy
 from eae_book.studies.weighted import weighted_knn_entropy
 from eae_core.data import load_images
 from eae_core.entropy import knn_entropy
@@ -94,9 +95,7 @@ def entropies_of_decoders() -> Numbers:
         f"scale {scale:g}": looked_at(decoder_entropy(network, D, samples=20, scale=scale).values)
         for scale in (1e-1, 1e-4)
     }
-    bent = decoder_entropy(
-        network, D, samples=20, scale=1e-2, method="stochastic", probes=2, steps=3
-    )
+    bent = stochastic_decoder_entropy(network, D, samples=20, scale=1e-2, probes=2, steps=3)
     tall = with_weights(nn.Sequential(nn.Linear(D, 40), nn.Tanh())).double()
     found["stochastic"] = [*looked_at(bent.values), bent.standard_error]
     exact = decoder_entropy(tall, D, samples=20)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+import eae_book.constraints  # noqa: F401 (makes them known by name)
 from eae_core import build_model, knn_entropy
 from eae_core.models import EAE, AEOptions, EAEOptions, rebuild_model
 from eae_core.models.entropic import orthonormal_rows

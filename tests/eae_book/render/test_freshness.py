@@ -16,8 +16,6 @@ from eae_core.records import new_record
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")
-# Known to show fewer records than there are. An entry that is no longer true fails: take it out.
-BEHIND = {"10_the_papers_baselines": "it shows 77 records of models-cpu, there are 99"}
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +25,8 @@ def committed():
 
 @pytest.mark.parametrize("chapter", MANIFEST.chapters, ids=lambda chapter: chapter.name)
 def test_a_committed_page_is_as_new_as_its_code_and_its_records(committed, chapter):
-    expected = [BEHIND[chapter.name]] if chapter.name in BEHIND else []
     renew = f"renew it: python -m eae_book refresh {chapter.id}"
-    assert committed.get(chapter.name, []) == expected, renew
+    assert committed.get(chapter.name, []) == [], renew
 
 
 @pytest.fixture

@@ -191,3 +191,17 @@ def test_another_jupyter_book_is_said_before_a_chapter_runs(monkeypatch):
     monkeypatch.setattr(book, "version", lambda name: "2.1.0")
     with pytest.raises(UsageError, match=r"need Jupyter Book 1, and 2\.1\.0 is installed.*pip"):
         book.require_book()
+
+
+def test_the_preface_names_the_times_of_pages_and_parts(book, tmp_path):
+    page = "book/preface"
+    parts = [{"chapters": [{"file": "notebooks/01_x"}]}, {"chapters": [{"file": "book/runs"}]}]
+    (book.root / "_toc.yml").write_text(yaml.safe_dump({"root": page, "parts": parts}))
+    asks = "One {{ minutes of 01_x }}, course {{ minutes of the course }}.\n"
+    (book.root / f"{page}.md").write_text(f"# Preface\n\n{asks}")
+    stage(book, tmp_path / "new", notebooks={"01_x": EMPTY}, runs_page="# Runs\n")
+    text = (tmp_path / "new" / f"{page}.md").read_text(encoding="utf-8")
+    assert "One 1, course 1 minute." in text
+    (book.root / f"{page}.md").write_text("# Preface\n\n{{ minutes of 02_y }}\n")
+    with pytest.raises(UsageError, match=r"asks for \{\{ minutes of 02_y \}\}"):
+        stage(book, tmp_path / "other", notebooks={"01_x": EMPTY}, runs_page="# Runs\n")

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.func import jacrev
 
+from eae_book.studies.quadrature import quadrature_blocks, stochastic_decoder_entropy
 from eae_core import decoder_entropy
 from eae_core.entropy.decoder import log_volume
-from eae_core.entropy.quadrature import quadrature_blocks
 
 DOUBLE = {"dtype": torch.float64}
 
@@ -45,10 +45,7 @@ def along(decode, z, signs, scale):
 def test_it_agrees_with_the_exact_method_within_its_error(scale):
     model = wide_network()
     exact = decoder_entropy(model, 120, samples=60, scale=scale)
-    rough = decoder_entropy(
-        model, 120, samples=60, scale=scale, method="stochastic", probes=2, steps=20
-    )
-    assert rough.rank_deficient is None
+    rough = stochastic_decoder_entropy(model, 120, samples=60, scale=scale, probes=2, steps=20)
     paired = rough.values - exact.values  # of the same codes: what is left is the probes'
     allowed = 4 * float(paired.std()) / math.sqrt(60) + rough.truncation
     assert abs(float(paired.mean())) < allowed < 12 * rough.standard_error
@@ -121,7 +118,40 @@ def test_dimensions_beyond_the_outputs_need_no_luck():
     assert exact < 4 * math.log(1e-4) + 5
     assert abs(float(volumes.mean()) - exact) < 4 * float(volumes.std()) / math.sqrt(300) < 0.5
     assert width / 300 < 1e-6
-    result = decoder_entropy(lambda z: z @ weight.T, 6, samples=100, method="stochastic", **DOUBLE)
+    result = stochastic_decoder_entropy(lambda z: z @ weight.T, 6, samples=100, **DOUBLE)
     reference = decoder_entropy(lambda z: z, 6, samples=100, scale=0, **DOUBLE)
     assert result.entropy - reference.entropy == pytest.approx(exact, abs=4 * result.standard_error)
     assert result.standard_error < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 0}, "needs a finite scale above 0"),
+        ({"probes": 0}, "probes must be"),
+        ({"steps": 0}, "steps must be"),
+        ({"memory_limit": 10}, "one code needs"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        stochastic_decoder_entropy(lambda z: z, 3, **options)
+
+
+def test_rows_that_depend_on_others_are_refused():
+    with pytest.raises(ValueError, match="changes with the rows beside it"):
+        stochastic_decoder_entropy(lambda z: z + z.roll(1, 0), 3, samples=200)
+
+
+def test_a_decoder_without_a_forward_derivative_is_refused():
+    class OneWay(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return 2 * gradient
+
+    with pytest.raises(ValueError, match="decoder_entropy takes passes back"):
+        stochastic_decoder_entropy(OneWay.apply, 3, samples=12)
