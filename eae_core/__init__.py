@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from eae_core.entropy import KnnEntropy, knn_entropy, knn_kl_divergence
     from eae_core.entropy.decoder import decoder_entropy
     from eae_core.models import EAE, EAEOptions, build_model
+    from eae_core.regularizers import EntropyLoss
     from eae_core.training import TrainOptions, fit, load_model
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "EAE",
     "CodeBatchNorm",
     "EAEOptions",
+    "EntropyLoss",
     "KnnEntropy",
     "TrainOptions",
     "build_model",
@@ -33,6 +35,7 @@ _HOMES = {
     "CodeBatchNorm": "constraints",
     "EAE": "models",
     "EAEOptions": "models",
+    "EntropyLoss": "regularizers",
     "KnnEntropy": "entropy",
     "TrainOptions": "training",
     "build_model": "models",

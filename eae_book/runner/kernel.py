@@ -142,7 +142,7 @@ def kernel_environment(profile: Path, *, report_checks: bool = False) -> dict[st
     for kind in ("CONFIG", "DATA", "RUNTIME"):
         environment[f"JUPYTER_{kind}_DIR"] = str(profile / kind.lower())
     # The kernel starts in the chapter's folder, where a relative path would lead elsewhere.
-    environment["EAE_DATA"] = str(data_root())
+    environment["EAE_DATA"] = os.path.abspath(data_root())
     if paths := environment.get("PYTHONPATH"):
         environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))
     return environment | ({VARIABLE: REPORT} if report_checks else {})

@@ -118,7 +118,6 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         precision=arguments.precision,
         channels_last=arguments.channels_last,
         compile=arguments.compile,
-        recompute_moments="auto",
         progress=not arguments.no_progress,
     )
     model_options = chosen_options(arguments)

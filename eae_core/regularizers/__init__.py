@@ -12,7 +12,7 @@ from eae_core.regularizers.covariance import CovarianceLoss, covariance_loss
 from eae_core.regularizers.cramer_wold import CramerWoldLoss, cramer_wold_loss
 from eae_core.regularizers.energy import EnergyLoss, energy_loss
 from eae_core.regularizers.entropy_radial import EntropyRadialLoss, entropy_radial_loss
-from eae_core.regularizers.knn import KNNEntropyLoss, knn_entropy_loss
+from eae_core.regularizers.knn import EntropyLoss, KNNEntropyLoss, knn_entropy_loss
 from eae_core.regularizers.koleo import KoLeoLoss, koleo_loss
 from eae_core.regularizers.mmd import MMDLoss, mmd_loss
 from eae_core.regularizers.radial import RadialLoss, radial_loss
@@ -24,7 +24,8 @@ from eae_core.regularizers.wristband import WristbandLoss, wristband_loss
 
 __all__ = [
     "REGULARIZERS", "Calibrated", "CovarianceLoss", "CramerWoldLoss", "EnergyLoss",
-    "EntropyRadialLoss", "KNNEntropyLoss", "KoLeoLoss", "MMDLoss", "RadialLoss", "Regularizer",
+    "EntropyLoss", "EntropyRadialLoss", "KNNEntropyLoss", "KoLeoLoss", "MMDLoss", "RadialLoss",
+    "Regularizer",
     "SIGRegLoss", "SlicedWassersteinLoss", "VISRegLoss", "WristbandLoss", "build_regularizer",
     "calibrated", "covariance_loss", "cramer_wold_loss", "energy_loss", "entropy_radial_loss",
     "knn_entropy_loss", "koleo_loss", "mmd_loss", "radial_loss", "sigreg_loss",

@@ -61,3 +61,4 @@ def knn_entropy_loss(
 
 
 KNNEntropyLoss = as_module("KNNEntropyLoss", knn_entropy_loss)
+EntropyLoss = KNNEntropyLoss  # the name at the top of the package

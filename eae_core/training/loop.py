@@ -48,8 +48,8 @@ def fit(
             it has ``start_epoch(epoch, epochs)``, that is called before each epoch (from 0).
         data: a set of :mod:`eae_core.data`, a tensor, an array, a torch Dataset or DataLoader, see
             :func:`eae_core.data.as_source`.
-        options: sizes, rates, devices; and ``recompute_moments="auto"``, which the command has and
-            a training of fewer than 100 steps needs: else it is evaluated with moments that lag.
+        options: sizes, rates, devices. After fewer than 100 steps running moments lag, so they are
+            computed anew over the data, and the history's notes say so: see ``recompute_moments``.
         checkpoint: file to write after every epoch, and to go on from if it exists. More ``epochs``
             than the file's train longer; no other option may change.
         resume: False starts anew and replaces the file.

@@ -97,7 +97,7 @@ class TrainOptions(LoopOptions):
     beta1: float = 0.9  #: Adam's memory of gradients
     compile: bool = False  #: torch.compile the loss: a minute first, faster steps afterwards
     #: compute running moments anew at the end, over all data; "auto": after fewer than 100 steps
-    recompute_moments: bool | Literal["auto"] = False
+    recompute_moments: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -164,7 +164,10 @@ def refusals(place):
         (["encode", run, "--data", "digits"], "digits has (1, 32, 32)"),
         (["encode", run, "--data", "nothing"], "no file or folder of this name"),
         (["reconstruct", run, photo, "-o", "z.jpg"], "a .png or .webp file, not z.jpg"),
-        (["interpolate", run, photo, photo, "--steps", "1"], "must lie in 2..1000, with the two ends"),
+        (
+            ["interpolate", run, photo, photo, "--steps", "1"],
+            "must lie in 2..1000, with the two ends",
+        ),
         ([*judged, "--networks", "classifier"], "labelled"),
         (["export", run], "say which: --onnx, --torch or --safetensors"),
     ]

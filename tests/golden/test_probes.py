@@ -10,6 +10,7 @@ import golden_data  # noqa: F401 (each registers its measures)
 import golden_models  # noqa: F401
 import golden_runs  # noqa: F401
 import golden_scores  # noqa: F401
+import golden_terms  # noqa: F401
 import pytest
 import renew_golden
 import torch
