@@ -63,6 +63,8 @@ def read_points(path: Path) -> np.ndarray:
 
     from eae_core.files import read_as_numpy
 
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the .npy file in it")
     try:
         with read_as_numpy(path):
             array = np.load(path, allow_pickle=False)

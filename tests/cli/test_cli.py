@@ -188,7 +188,7 @@ def test_files_that_are_no_arrays(said, tmp_path):
     assert "not an array written by numpy.save" in said("entropy", path)[2]
     np.savez(tmp_path / "z.npz", a=np.zeros(3))
     assert "holds several arrays" in said("entropy", tmp_path / "z.npz")[2]
-    assert "is not an array written by numpy.save: [Errno" in said("entropy", tmp_path)[2]
+    assert "is a folder; name the .npy file in it" in said("entropy", tmp_path)[2]
 
 
 def test_the_data_sets_are_listed(said, tmp_path, monkeypatch):
