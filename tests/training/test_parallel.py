@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tiny_ranks
@@ -20,7 +21,11 @@ def run_ranks(job, count, folder, *, torchrun=False):
     if torchrun:
         start += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     words = [tiny_ranks.__file__, job, str(1 if torchrun else count), str(folder)]
+    root = str(
+        Path(tiny_ranks.__file__).parents[1]
+    )  # beside tests/ a folder eae_book hides the package
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment["PYTHONPATH"] = root
     return subprocess.run(
         [*start, *words], capture_output=True, text=True, timeout=240, env=environment, check=False
     )

@@ -80,7 +80,7 @@ def test_making_a_picture_smaller_keeps_what_it_says():
 
 
 @pytest.mark.slow
-def test_a_notebook_shows_figures_with_the_places_of_their_images():
+def test_a_notebook_shows_figures_with_the_places_of_their_images(monkeypatch):
     source = """
 import matplotlib.pyplot as plt
 from eae_book.plotting import use_book_style
@@ -88,6 +88,7 @@ use_book_style()
 _, (left, right) = plt.subplots(1, 2)
 left.imshow([[0, 1]]); right.plot([0, 1]);"""
     notebook = new_notebook(cells=[new_code_cell(source), new_code_cell("right.figure")])
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")  # as in a page
     NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
     for cell in notebook.cells:
         (output,) = [o for o in cell.outputs if "image/png" in o.get("data", {})]
