@@ -2,7 +2,7 @@
 async () => {
   // The page sets wide formulas anew in the frame after its width has changed.
   for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
-  const article = document.querySelector("article");
+  const article = document.querySelector("article") ?? document.body; // a search has no article
   const edge = article.getBoundingClientRect().right + 1;
   const name = e => `${e.tagName.toLowerCase()}.${e.getAttribute("class") ?? ""}: ` +
     e.textContent.trim().slice(0, 40);
