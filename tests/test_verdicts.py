@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from statistics import fmean
 
 import nbformat
 import pytest
 import yaml
+
+from eae_book.records import load_records
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
@@ -109,3 +112,25 @@ def test_every_folder_of_records_that_is_named_holds_records():
 def test_a_label_that_is_not_there_would_be_found():
     text = "(a-b)=\n# T\n\n:label: thm-x\n\n$$\nx\n$$ (eq-y)\n"
     assert labels(text) == {"a-b", "thm-x", "eq-y"}
+
+
+def test_the_numbers_of_the_relatives_are_those_of_their_records():
+    """N1 to N3 speak of all recorded sizes, more than the chapter shows."""
+    found = {(r.parameters["n"], r.parameters["d"]): r.metrics for r in load_records("preference")}
+    assert sorted(found) == [(n, d) for n in (100, 512) for d in (16, 64, 128)]
+    for terms in found.values():
+        for name in ("sigreg", "wristband"):  # no sign is wrong, as far as the batches tell
+            term = terms[name]
+            assert all(p > -4 * term["errors"][q] for q, p in term["values"].items()), name
+        assert terms["visreg"]["values"]["sphere"] < -4 * terms["visreg"]["errors"]["sphere"]
+        assert terms["visreg"]["values"]["cube"] < -4 * terms["visreg"]["errors"]["cube"]
+    assert round(found[100, 16]["sigreg"]["values"]["sphere"], 1) == 0.8
+    far = found[100, 128]["sigreg"]
+    assert abs(far["values"]["sphere"]) < 4 * far["errors"]["sphere"]
+    (settled,) = (r for r in load_records("settled-points") if r.run == "n100-d16")
+    assert 0.04 < fmean(settled.metrics["visreg"]["norm_spread"]) < 0.07  # a twentieth
+    runs = load_records("models-contest")
+    assert len(runs) >= 21
+    for run in runs:
+        distance = run.metrics["gaussianity_energy_distance"]
+        assert distance > 9 * run.metrics["gaussianity_energy_distance_high"], run.run

@@ -61,13 +61,12 @@ class LeeVAE(Autoencoder):
         latent_dim: int,
         options: ModelOptions | None = None,
     ) -> None:
-        super().__init__(encoder, decoder, latent_dim)
+        super().__init__(encoder, decoder, latent_dim, options)
         if not isinstance(decoder, nn.Sequential) or not isinstance(decoder[-1], nn.Sigmoid):
             raise TypeError(
                 "the loss needs the decoder's logits: give it an nn.Sequential whose last layer is "
                 f"nn.Sigmoid, got {type(decoder).__name__}"
             )
-        self.options = self.own_options(options)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, each (n, d) in float32, of the codes of images x."""
