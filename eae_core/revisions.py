@@ -11,8 +11,9 @@ A *part* is named by its kind and, where there are several, its name: ``"model e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from typing import Any
 
 #: part to the module whose ``REVISION`` it is
 MODULES: dict[str, str] = {
@@ -81,20 +82,29 @@ def revisions_of(parts: Iterable[str]) -> dict[str, int]:
 SCORING = ("codes", "densities", "gaussianity", "metric frechet", "metric kernel")
 
 
-def parts_of_training(model: str, dataset: str, *, table: bool = False) -> tuple[str, ...]:
+def parts_of_training(
+    model: str, dataset: str, *, table: bool = False, options: Mapping[str, Any] | None = None
+) -> tuple[str, ...]:
     """What decides the weights of a model of :func:`~eae_core.models.build_model`.
 
     Args:
         model: its name.
         dataset: the name of the data set, empty for own data.
         table: whether its data are a table, for which the networks are dense ones.
+        options: of the model; a regularizer or a pin among them is one more part.
 
     Example:
         >>> parts_of_training("eae", "mnist")
         ('model eae', 'networks', 'training', 'data mnist')
+        >>> parts_of_training("eae", "", options={"regularizer": "sigreg"})
+        ('model eae', 'networks', 'training', 'regularizers')
     """
     networks = "dense networks" if table else "networks"
-    return (f"model {model}", networks, "training", *([f"data {dataset}"] if dataset else []))
+    chosen = options or {}
+    other = chosen.get("regularizer", "knn_entropy") != "knn_entropy"
+    more = ["regularizers"] if other or chosen.get("radial_weight") else []
+    more += [f"data {dataset}"] if dataset else []
+    return (f"model {model}", networks, "training", *more)
 
 
 def parts_of_features(extractors: Iterable[str]) -> tuple[str, ...]:

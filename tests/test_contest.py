@@ -8,7 +8,9 @@ import contest
 import pytest
 from contest import CHOSEN_BY, STEP, TERMS, Setting, choose, exponents, main
 from matrix import Cell
+from parts import parts_of
 
+from eae_book.records import load_records, stale
 from eae_core.cli.parser import build_parser
 
 
@@ -72,3 +74,13 @@ def test_a_dry_run_trains_nothing_and_names_what_is_missing(capsys, tmp_path, mo
     said = capsys.readouterr().out
     assert "cifar10-eae-d16-n100-none-seed0: not recorded" in said
     assert "knn: weight not chosen yet" in said
+
+
+def test_records_of_a_term_hang_on_the_revision_of_the_terms():
+    """Another SIGReg makes its runs stale, and those of the plain entropy not."""
+    found = load_records("models-contest")
+    changed = {r.run for r in found if "regularizers" in r.revisions}
+    runs = {r.run for r in found if {"pin", "sigreg", "wristband", "mmd"} & set(r.run.split("-"))}
+    assert changed == runs
+    assert 0 < len(runs) < len(found)
+    assert all(stale(r, parts=parts_of(r.experiment, r.parameters)) == [] for r in found)

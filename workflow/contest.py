@@ -12,7 +12,7 @@ has a valid record is not run again, and a training that was stopped goes on fro
 so the same command goes on where it was.
 
 Example:
-    python workflow/contest.py mnist                       # d = 16, n = 100; about two hours on a core
+    python workflow/contest.py mnist             # d = 16, n = 100; two hours on a core
     python workflow/contest.py mnist --terms knn sigreg
     python workflow/contest.py cifar10 --latent-dim 64 --dry-run
 """

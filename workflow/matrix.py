@@ -59,7 +59,8 @@ class Cell:
     @property
     def key(self) -> str:
         """Changes with anything that decides the numbers: words, options and revisions."""
-        parts = revisions_of(parts_of_training(self.model, self.dataset))
+        options = self.asked["options"]
+        parts = revisions_of(parts_of_training(self.model, self.dataset, options=options))
         text = json.dumps([self.asked, parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

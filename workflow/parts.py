@@ -54,7 +54,9 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _training(parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    return parts_of_training(parameters["model"], parameters["dataset"])
+    return parts_of_training(
+        parameters["model"], parameters["dataset"], options=parameters.get("options")
+    )
 
 
 def _generator(model: str, dataset: str) -> tuple[str, ...]:

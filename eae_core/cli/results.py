@@ -125,7 +125,12 @@ def _record(
     parameters = {**plan.parameters, "dataset": name, "images": len(images)}
     if scores is None:
         parameters = {k: v for k, v in parameters.items() if k not in OF_SCORES}
-    parts = parts_of_training(model.name, "" if own else name, table=len(model.image_shape) == 1)
+    parts = parts_of_training(
+        model.name,
+        "" if own else name,
+        table=len(model.image_shape) == 1,
+        options=parameters.get("options"),
+    )
     notes = [f"stand-in data: {images.stand_in}"] if images.stand_in else []
     notes += [printable(note) for note in plan.data.notes]
     notes += [note for note in history.notes if not note.startswith("going on from")]  # a path
