@@ -32,8 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. If the block
-    fails, the old file stays and the temporary one is removed; what a process that was killed left
-    behind is removed by a later one.
+    fails, the old file stays; what a process that was killed left behind is removed by a later one.
 
     Raises:
         OSError: the folder cannot be made or written to, or the disk is full.
@@ -61,9 +60,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _explained(error, path) from error
     finally:
-        # After a move nothing is left to remove; a folder that never was has nothing either.
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # after a move nothing is left to remove
+            temporary.unlink()
 
 
 def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
@@ -77,12 +75,8 @@ def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
 def check_writable(folder: str | Path, *, room: int = 0) -> None:
     """Write a file as :func:`replacing` does and remove it, so that hours of work do not end there.
 
-    Args:
-        folder: is made if it is missing.
-        room: bytes that must be free.
-
     Raises:
-        OSError: the folder cannot be made or written to, or there is less room.
+        OSError: the folder cannot be made or written to, or has not so many bytes of room.
     """
     folder = Path(folder)
     probe = folder / f".probe-{secrets.token_hex(4)}"
@@ -101,9 +95,8 @@ def check_writable(folder: str | Path, *, room: int = 0) -> None:
 def locked(path: str | Path) -> Iterator[None]:
     """Within the block no other process gets this lock; a process that dies gives it up.
 
-    The lock lies in a hidden file beside ``path`` that names its owner. It is the operating
-    system's own (``flock``), so that a lock whose owner was killed holds nobody up. Without such
-    locks (on Windows, and on shares that have none) nothing is protected.
+    The lock is the operating system's own (``flock``), on a hidden file beside ``path`` that names
+    its owner. Without such locks (on Windows, and on some shares) nothing is protected.
 
     Raises:
         LockedError: another process has it; says which, on which machine and since when.
@@ -119,12 +112,10 @@ def locked(path: str | Path) -> Iterator[None]:
         eae_core.files.LockedError: ...model is being written by process ...
     """
     path = Path(path)
-    lock = path.with_name(f".{path.name[:200]}.lock")
-    file = None
+    lock = path.with_name(f"{_prefix(path)}lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        while file is None:
-            file = _take(lock, path)
+        file = _take(lock, path)
     except LockedError:
         raise
     except OSError as error:
@@ -141,39 +132,35 @@ def locked(path: str | Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def _take(lock: Path, path: Path) -> IO[str] | None:
-    """The lock file, opened and locked; None if its last owner removed it in between."""
-    file = lock.open("a+")
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            return file  # a share without locks
-        file.seek(0)
-        owner = file.read() or "another process"
-        file.close()
-        raise LockedError(
-            f"{path} is being written by {owner}: wait for it, end it, or name another place"
-        ) from None
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-            return file
-    file.close()
-    return None
+def _take(lock: Path, path: Path) -> IO[str]:
+    """The lock file, opened and locked."""
+    while True:
+        file = lock.open("a+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                return file  # a share without locks
+            file.seek(0)
+            owner = file.read() or "another process"
+            file.close()
+            raise LockedError(
+                f"{path} is being written by {owner}: wait for it, end it, or name another place"
+            ) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        file.close()  # its last owner removed it in between
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with ``~`` as a home.
+    """The path with ``~`` as a home; ValueError for the home of an unknown user.
 
-    Raises:
-        ValueError: the home of a user whom this machine does not know.
-
-    Example:
-        >>> expanded("~no_such_user/x")
-        Traceback (most recent call last):
+    >>> expanded("~no_such_user/x")
+    Traceback (most recent call last):
         ...
-        ValueError: ~no_such_user/x begins with the home of a user whom this machine does not know
+    ValueError: ~no_such_user/x begins with the home of a user whom this machine does not know
     """
     try:
         return Path(path).expanduser()
@@ -197,16 +184,13 @@ def read_as_numpy(path: str | Path) -> Iterator[None]:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
             raise ValueError("it is no ordinary file")
         yield
-    except (OSError, KeyboardInterrupt):
+    except OSError:
         raise
     except MemoryError as error:
         raise ValueError(f"{path} declares more numbers than the memory holds: {error}") from error
     except Exception as error:  # its readers of headers and of zip files have errors of their own
-        said = (
-            "it is none, or a pickle, which could run code"
-            if "pickle" in str(error)
-            else str(error)
-        )
+        pickled = "pickle" in str(error)
+        said = "it is none, or a pickle, which could run code" if pickled else str(error)
         raise ValueError(f"{path} holds no array of numbers written by NumPy: {said}") from error
 
 

@@ -127,7 +127,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, near):
 def test_impossible_splits_and_limits():
     with pytest.raises(ValueError, match="no split 'valid' of digits; there are train and test"):
         load_images("digits", "valid")
-    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="limit must be a whole number of at least 1, got 0"):
         load_images("digits", limit=0)
     with pytest.raises(ValueError, match="digits test has 297 images, fewer than the limit of 298"):
         load_images("digits", "test", limit=298)
