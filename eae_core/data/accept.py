@@ -92,10 +92,8 @@ class LoaderStream(Stream):
 
     def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
         if batch_size != self.batch_size:
-            raise ValueError(
-                f"the DataLoader makes batches of {self.batch_size}, the options say {batch_size}: "
-                "make them equal"
-            )
+            found = f"batches of {self.batch_size}, the options say {batch_size}"
+            raise ValueError(f"the DataLoader makes {found}: make them equal")
         last = self.length // batch_size
         done = max(0, last - len(order) // batch_size)
         for batch in islice(_passed(self.data, seed), done, last):

@@ -53,14 +53,8 @@ class DatasetInfo:
         return self.train if split == "train" else self.test
 
 
-def _draw_digits(split: Split, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    images, labels = _digits()
-    rows = slice(0, count) if split == "train" else slice(1_500, 1_500 + count)
-    return images[rows], labels[rows]
-
-
 @cache
-def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _digits(split: Split, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """scikit-learn's 1,797 digits, enlarged from 8 x 8 to 24 x 24 by bilinear interpolation.
 
     Enlarging by three puts each new pixel on an old one or a third of the way to the next, so the
@@ -70,12 +64,13 @@ def _digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
+    rows = slice(0, count) if split == "train" else slice(1_500, 1_500 + count)
     old, third = divmod(np.arange(24), 3)
     whole = np.eye(8, dtype=np.int64)
     thirds = 2 * whole[old] + whole[(old + third - 1).clip(0, 7)]
-    levels = thirds @ digits.images.astype(np.int64) @ thirds.T  # 0 ... 16 * 9
+    levels = thirds @ digits.images[rows].astype(np.int64) @ thirds.T  # 0 ... 16 * 9
     images = (levels * 255 + 72) // 144
-    return images.astype(np.uint8)[..., None], digits.target.astype(np.int64)
+    return images.astype(np.uint8)[..., None], digits.target[rows].astype(np.int64)
 
 
 CATALOGUE: dict[str, DatasetInfo] = {}
@@ -118,31 +113,15 @@ _FASHION: dict[Split, str] = {
     "train": "b7820949634d297721c5d98131ddf7987d38371b8ce4939b51d66f2cecc40bfa",
     "test": "808e9818bf78178377232e2582d179bbdcc2212fba07a836cd54cc56d22714ce",
 }
-for _info in (
-    DatasetInfo(
-        "digits",
-        "scikit-learn's handwritten digits",
-        (24, 24, 1),
-        1_500,
-        297,
-        padding=4,
-        stand_in="scikit-learn digits in place of MNIST",
-        draw=_draw_digits,
-    ),
-    DatasetInfo(
-        "mnist", "MNIST", (28, 28, 1), 60_000, 10_000, padding=2, source="MNIST", content=_MNIST
-    ),
-    DatasetInfo(
-        "fashion_mnist",
-        "Fashion-MNIST",
-        (28, 28, 1),
-        60_000,
-        10_000,
-        padding=2,
-        source="FashionMNIST",
-        content=_FASHION,
-    ),
+_SETS = (
+    DatasetInfo("digits", "scikit-learn's handwritten digits", (24, 24, 1), 1_500, 297, padding=4,
+                stand_in="scikit-learn digits in place of MNIST", draw=_digits),
+    DatasetInfo("mnist", "MNIST", (28, 28, 1), 60_000, 10_000, padding=2,
+                source="MNIST", content=_MNIST),
+    DatasetInfo("fashion_mnist", "Fashion-MNIST", (28, 28, 1), 60_000, 10_000, padding=2,
+                source="FashionMNIST", content=_FASHION),
     DatasetInfo("cifar10", "CIFAR-10", (32, 32, 3), 50_000, 10_000, source="CIFAR10"),
     DatasetInfo("celeba64", "CelebA, 64 x 64", (64, 64, 3), 162_770, 19_962, source="CelebA"),
-):
+)  # fmt: skip
+for _info in _SETS:
     register_dataset(_info)

@@ -28,11 +28,9 @@ CPU = torch.device("cpu")
 def as_values(data: Tensor | NDArray[Any], *, check: bool = True) -> Tensor:
     """Images (n, c, h, w) as uint8, or as float32 in [0, 1]; a table (n, features) as float32.
 
-    Args:
-        data: a tensor (n, c, h, w), (n, h, w) or (n, features), or an array, whose channels stand
-            last: (n, h, w, c), (n, h, w) or (n, features). Images of whole numbers of 8 or, in
-            an array, 16 bits, of truth values, or of floats in [0, 1].
-        check: look at every number; else at shape and type alone.
+    Tensors are (n, c, h, w), (n, h, w) or (n, features), arrays (n, h, w, c), (n, h, w) or (n,
+    features). Images are whole numbers of 8 or, in an array, 16 bits, truth values, or floats in
+    [0, 1]; `check` looks at every number, else shape and type count alone.
 
     Raises:
         TypeError: numbers of another kind.
@@ -45,10 +43,8 @@ def as_values(data: Tensor | NDArray[Any], *, check: bool = True) -> Tensor:
     if x.layout != torch.strided or x.is_meta:
         raise TypeError(f"data must be a dense tensor of numbers, got {x.layout} on {x.device}")
     if x.ndim not in (2, 3, 4) or not x.numel():
-        raise ValueError(
-            "data must be images n x channels x height x width (in an array with the channels "
-            f"last) or n x height x width, or a table n x features; got {tuple(x.shape)}"
-        )
+        forms = "images n x c x h x w (in an array n x h x w x c) or n x h x w, or a table n x d"
+        raise ValueError(f"data must be {forms}; got {tuple(x.shape)}")
     if x.is_complex():
         raise TypeError(f"data must be real numbers, got {x.dtype}")
     x = x[:, None] if x.ndim == 3 else x
@@ -121,10 +117,8 @@ class ImageSet:
     def __post_init__(self) -> None:
         kinds = {4: (torch.uint8, torch.float32), 2: (torch.float32,)}
         if (kind := self.images.dtype) not in kinds.get(self.images.ndim, ()):
-            raise ValueError(
-                "images must be uint8 or float32 of the shape N x channels x height x width, or a "
-                f"float32 table N x features, got {kind} of the shape {tuple(self.images.shape)}"
-            )
+            forms = "uint8 or float32 of the shape n x c x h x w, or a float32 table n x features"
+            raise ValueError(f"images must be {forms}, got {kind} of {tuple(self.images.shape)}")
         if self.labels is not None and self.labels.shape != self.images.shape[:1]:
             raise ValueError(f"{len(self)} images need as many labels, got {self.labels.shape}")
         if not self.checksum and self.images.device.type != "meta":

@@ -16,13 +16,10 @@ from eae_core.files import expanded
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """Where data sets lie: EAE_DATA if set; data/cache in a checkout; else ./data/cache.
-
-    Args:
-        root: another folder.
+    """Where data sets lie: root; else EAE_DATA; else data/cache in a checkout or right here.
 
     Raises:
-        DataUnavailableError: EAE_DATA begins with the home of a user who has none.
+        DataUnavailableError: EAE_DATA begins with the home of an unknown user.
     """
     if root is not None:
         return expanded(root)
@@ -59,7 +56,7 @@ def load_images(
         download: whether a missing set may be downloaded.
 
     Raises:
-        ValueError: unknown name or split, or a limit below 1 or above the size of the set.
+        ValueError: unknown name or split, or an impossible limit.
         DataUnavailableError: the set is neither on disk nor to be had; says what to put where.
         DataCorruptedError: a file is not what it should be; says which.
 

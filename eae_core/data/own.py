@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from eae_core.data.catalogue import DATASETS, dataset_info
 from eae_core.data.images import Images, ImageSet, MappedSet, as_values, check_limit
 from eae_core.data.named import data_root, load_images
-from eae_core.data.pictures import SUFFIXES, decoded_folder, find_pictures, short_name
+from eae_core.data.pictures import SUFFIXES, Form, decoded_folder, find_pictures, short_name
 from eae_core.data.prepared import remembered_sha256
 from eae_core.files import expanded, read_as_numpy
 
@@ -113,7 +113,8 @@ def open_data(
         if size is None:
             raise ValueError(f"the pictures of {where} need one size: say which, such as 64")
         sides = (size, size) if isinstance(size, int) else size
-        return _of_folder(path, sides, test_fraction, data_root(root), channels, progress)
+        form = Form(sides, data_root(root), channels, progress)
+        return _of_folder(path, form, test_fraction)
     if path.suffix.lower() in (*PACKED, *SUFFIXES):
         raise ValueError(
             f"{where} is neither a folder nor an array: unpack what is packed, and name the folder"
@@ -159,19 +160,12 @@ def load_array(path: str | Path, split: str = "train", **options: Any) -> Images
     return open_data(Path(path), **options).images(split)
 
 
-def _of_folder(
-    folder: Path,
-    size: tuple[int, int],
-    test_fraction: float,
-    root: Path,
-    channels: int | None,
-    progress: bool,
-) -> OwnData:
+def _of_folder(folder: Path, form: Form, test_fraction: float) -> OwnData:
     names, others = find_pictures(folder)
     if not names:
         kinds = ", ".join(SUFFIXES)
         raise ValueError(f"{folder} holds no pictures ({kinds}), but {others.total()} other files")
-    path, broken = decoded_folder(folder, names, size, root, channels=channels, progress=progress)
+    path, broken = decoded_folder(folder, names, form)
     good = np.array([row for row, name in enumerate(names) if name not in broken], np.int64)
     if not len(good):
         raise ValueError(f"none of the {len(names)} pictures of {folder} can be read: {broken}")

@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -124,34 +125,40 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(reason or type(error).__name__) from error
 
 
-def decoded_folder(
-    folder: Path,
-    names: list[str],
-    size: tuple[int, int],
-    root: Path,
-    *,
-    channels: int | None = None,
-    progress: bool = False,
-) -> tuple[Path, dict[str, str]]:
+@dataclass(frozen=True)
+class Form:
+    """What the pictures of a folder are to become, and where that is kept."""
+
+    size: tuple[int, int]  #: height and width
+    root: Path  #: the data folder
+    channels: int | None = None  #: 1 or 3; by default 1 if all are grey, else 3
+    progress: bool = False  #: a bar on stderr
+
+    def __post_init__(self) -> None:
+        good = [isinstance(side, int) and 1 <= side <= _LARGEST for side in self.size]
+        if len(good) != 2 or not all(good):
+            sides = " x ".join(map(str, self.size))
+            allowed = f"two whole numbers from 1 to {_LARGEST:,}"
+            raise ValueError(f"the size must be {allowed}, got {sides}")
+
+
+def decoded_folder(folder: Path, names: list[str], form: Form) -> tuple[Path, dict[str, str]]:
     """The file of the pictures' pixels, and of those that cannot be read the reason.
 
     Raises:
-        ValueError: a size that no image has.
         OSError: the data folder cannot be written.
     """
-    if len(size) != 2 or not all(isinstance(side, int) and 1 <= side <= _LARGEST for side in size):
-        sides = " x ".join(map(str, size))
-        raise ValueError(f"the size must be two whole numbers from 1 to {_LARGEST:,}, got {sides}")
-    digest = hashlib.sha256(f"{size} {channels} {REVISION}".encode())
+    digest = hashlib.sha256(f"{form.size} {form.channels} {REVISION}".encode())
     for name in names:
         path = folder / name
         status = path.stat() if path.exists() else path.lstat()  # of a link that leads nowhere
         readable = os.access(path, os.R_OK)
         entry = f"{name}\0{status.st_size} {status.st_mtime_ns} {readable}\n"
         digest.update(entry.encode(errors="surrogateescape"))
-    place = root / "own" / f"{short_name(folder.resolve().name)}-{digest.hexdigest()[:16]}"
+    place = form.root / "own" / f"{short_name(folder.resolve().name)}-{digest.hexdigest()[:16]}"
     if not is_prepared(place):
-        _decode(folder, names, size, channels, place, progress=progress)
+        with warnings.catch_warnings(action="ignore"):  # on damaged metadata, and on large pictures
+            _decode(folder, names, form, place)
     verify_folder(place, trust_stamp=True)
     return place / "images.npy", json.loads((place / META).read_text(encoding="utf-8"))["broken"]
 
@@ -165,34 +172,25 @@ def short_name(text: str) -> str:
     return re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._") or "own-data"
 
 
-def _decode(
-    folder: Path,
-    names: list[str],
-    size: tuple[int, int],
-    channels: int | None,
-    place: Path,
-    *,
-    progress: bool,
-) -> None:
+def _decode(folder: Path, names: list[str], form: Form, place: Path) -> None:
     """Write images.npy, with zeros in place of broken files, and meta.json."""
     broken: dict[str, str] = {}
 
     def pixels(name: str) -> NDArray[np.uint8] | int:
         try:
-            return read_picture(folder / name, size, depth)
+            return read_picture(folder / name, form.size, depth)
         except PictureError as error:
             broken[name] = str(error)
             return 0
 
+    room = len(names) * form.size[0] * form.size[1] * (form.channels or 3)
     with (
-        warnings.catch_warnings(action="ignore"),  # on damaged metadata, and on large pictures
-        filled_at_once(place, room=len(names) * size[0] * size[1] * (channels or 3)) as scratch,
-        tqdm(total=len(names), desc=f"reading {folder.name}", disable=not progress) as bar,
+        filled_at_once(place, room=room) as scratch,
+        tqdm(total=len(names), desc=f"reading {folder.name}", disable=not form.progress) as bar,
         ThreadPoolExecutor() as pool,
     ):
-        grey = channels is None and all(is_grey(folder / name) for name in names)
-        depth = channels or (1 if grey else 3)
-        shape = (len(names), *size, depth)
+        depth = form.channels or (1 if all(is_grey(folder / name) for name in names) else 3)
+        shape = (len(names), *form.size, depth)
         array = np.lib.format.open_memmap(scratch / "images.npy", "w+", np.uint8, shape)
         for start in range(0, len(names), _AT_ONCE):
             found = pool.map(pixels, names[start : start + _AT_ONCE])

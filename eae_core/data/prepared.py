@@ -45,28 +45,25 @@ def open_split(
     """Images (memory-mapped, read-only), labels and the sha256 of the images' file.
 
     Raises:
-        DataCorruptedError: an array is missing, changed, of the wrong shape or type, or of another
-            data set.
+        DataCorruptedError: as :func:`verify_folder`, or an array has the wrong shape or type.
     """
     of_images, of_labels = f"{split}_images", f"{split}_labels"
     arrays = verify_folder(folder, info, only=(of_images, of_labels), trust_stamp=True)
     if of_images not in arrays:
         raise DataCorruptedError(f"{folder / META} lists no {of_images}: {_remedy(folder)}")
-    path = folder / f"{of_images}.npy"
-    images = np.load(path, mmap_mode="r")
+    images = np.load(folder / f"{of_images}.npy", mmap_mode="r")
     if images.dtype != np.uint8 or images.shape[1:] != info.stored_shape:
+        needed = f"uint8 of the shape N x {' x '.join(map(str, info.stored_shape))}"
         raise DataCorruptedError(
-            f"{path} holds {images.dtype} of the shape {images.shape}; {info.name} needs uint8 of "
-            f"the shape N x {' x '.join(map(str, info.stored_shape))}"
+            f"{of_images} in {folder} is {images.dtype} {images.shape}; {info.name} needs {needed}"
         )
     if of_labels not in arrays:
         return images, None, arrays[of_images]
-    path = folder / f"{of_labels}.npy"
-    labels = np.load(path)
+    labels = np.load(folder / f"{of_labels}.npy")
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        needed = f"one integer for each of the {len(images)} images"
         raise DataCorruptedError(
-            f"{path} holds {labels.dtype} of the shape {labels.shape}; needed is one integer for "
-            f"each of the {len(images)} images"
+            f"{of_labels} in {folder} is {labels.dtype} {labels.shape}; needed is {needed}"
         )
     return images, labels.astype(np.int64), arrays[of_images]
 

@@ -28,7 +28,7 @@ CROP, SIDE = 140, 64  # CelebA: centre crop, then size
 PROBE_SECONDS = 5.0  # how long to look for a network
 STALL_SECONDS = 30.0  # how long a download may stand still
 LARGEST_DOWNLOAD = 250_000_000  # bytes of one file; CIFAR-10 has 170 million
-_AGAIN = "remove them and try again"
+_AGAIN, _OFF = "remove them and try again", "downloading was switched off"
 
 
 def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
@@ -98,19 +98,22 @@ def _origin(info: DatasetInfo) -> tuple[Any, dict[str, str], list[str]]:
 def _obtain(info: DatasetInfo, root: Path, raw: Path, *, download: bool) -> None:
     """Unpack the archives that are there, and download the others."""
     source, archives, addresses = _origin(info)
-    missing = [name for name in archives if not (raw / name).exists()]
+    present = [name for name in archives if (raw / name).exists()]
+    missing = [name for name in archives if name not in present]
+    for name in present:
+        _check_archive(raw / name, archives[name])
+    if missing:
+        problems = [_probe(address) if download else _OFF for address in addresses]
+        if all(problems):
+            reason = f"cannot be had: {problems[0]}"
+            raise DataUnavailableError(_how_to(info, root, archives, reason))
     # In a folder of its own, so that what is interrupted leaves no half-unpacked files behind.
     with scratch_folder(root, f"{info.name}-download") as scratch:
-        for name, md5 in archives.items():
+        for name in archives:
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            if name not in missing:
-                _check_archive(raw / name, md5)
-                shutil.copyfile(raw / name, scratch / name)
+        for name in present:
+            shutil.copyfile(raw / name, scratch / name)
         try:
-            if missing and not download:
-                raise OSError("downloading was switched off")
-            if missing and all(problems := [_probe(address) for address in addresses]):
-                raise OSError(f"its source cannot be reached: {problems[0]}")
             if missing and info.source == "CelebA":  # from a drive that only gdown can read
                 source(scratch, "train", target_type=[], download=True)
             else:
@@ -119,11 +122,8 @@ def _obtain(info: DatasetInfo, root: Path, raw: Path, *, download: bool) -> None
                 for name in archives:
                     _unpack(scratch / name)
         except Exception as error:  # each host and each library fails in its own way
-            what = "downloaded" if missing else "unpacked"
-            raise DataUnavailableError(
-                f"{info.title} is not in {root / info.name}, and could not be {what}: {error}\n"
-                + _how_to(info, root, archives)
-            ) from error
+            reason = f"could not be {'downloaded' if missing else 'unpacked'}: {error}"
+            raise DataUnavailableError(_how_to(info, root, archives, reason)) from error
         for path in [path for path in scratch.rglob("*") if path.is_file()]:
             place = raw / path.relative_to(scratch)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -190,12 +190,13 @@ def _probe(address: str) -> str:
         return f"{address}: {getattr(error, 'reason', error)}"
 
 
-def _how_to(info: DatasetInfo, root: Path, archives: Iterable[str]) -> str:
-    """What to put where when a set can be had neither from disk nor from the network."""
+def _how_to(info: DatasetInfo, root: Path, archives: Iterable[str], reason: str) -> str:
+    """Why a set can be had neither from disk nor from the network, and what to put where."""
     shape = " x ".join(map(str, info.stored_shape))
     raw = "".join(f"\n    {root / 'torchvision' / name}" for name in archives)
     always = ", ".join(name for name in DATASETS if dataset_info(name).embedded)
     return (
+        f"{info.title} is not in {root / info.name}, and {reason}\n"
         f"To use it without a network, put in place either the prepared arrays\n"
         f"    {root / info.name}/{{train,test}}_images.npy (uint8, N x {shape}), "
         f"{{train,test}}_labels.npy and meta.json\n"

@@ -100,8 +100,8 @@ def test_a_set_prints_without_its_pixels():
     ("images", "labels", "message"),
     [
         (torch.zeros(2, 1, 4, 4).double(), None, "must be uint8 or float32"),
-        (torch.zeros(2, 4, dtype=torch.uint8), None, "a float32 table N x features"),
-        (torch.zeros(2, 4, 4, dtype=torch.uint8), None, r"shape \(2, 4, 4\)"),
+        (torch.zeros(2, 4, dtype=torch.uint8), None, "a float32 table n x features"),
+        (torch.zeros(2, 4, 4, dtype=torch.uint8), None, r"got torch.uint8 of \(2, 4, 4\)"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3), "2 images need as many"),
     ],
 )

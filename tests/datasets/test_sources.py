@@ -221,7 +221,8 @@ def test_absent_without_a_network_says_what_to_put_where(name, tmp_path, no_netw
 
 def test_a_download_can_be_switched_off(tmp_path):
     with pytest.raises(DataUnavailableError, match="downloading was switched off"):
-        load_images("cifar10", root=tmp_path, download=False)
+        load_images("cifar10", root=tmp_path / "absent", download=False)
+    assert not (tmp_path / "absent").exists()
 
 
 def test_celeba_needs_gdown_to_be_downloaded(tmp_path, monkeypatch):
