@@ -163,8 +163,8 @@ def as_source(
         raise ValueError("there are no data: the set has length 0")
     if isinstance(data, DataLoader):
         first = _loaded(next(_passed(data, 0)))
-        size, items = len(first), data.dataset if data.batch_sampler is None else data.sampler
-        length = min(count, len(items) // size) * size  # type: ignore[arg-type]
+        size, drawn = len(first), data.dataset if data.batch_sampler is None else data.sampler
+        length = min(count, len(drawn) // size) * size  # type: ignore[arg-type]
         shape, known = tuple(first.shape[1:]), checksum or _checksum(first, count)
         return LoaderStream(data, name, split, known, shape, length, batch_size=size)
     items = _Items(data, 0, tuple(_Items(data, 0)[0].shape))
