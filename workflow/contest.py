@@ -77,7 +77,7 @@ SIZES: dict[str, dict[str, object]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "cifar10": {"epochs": 5, "limit": 20_000, "learning-rate-decay": 0.57},
-    "celeba64": {"epochs": 20, "limit": 14_000, "learning-rate-decay": 0.84, "judges": ["cifar10"]},
+    "celeba64": {"epochs": 5, "limit": 14_000, "learning-rate-decay": 0.57, "judges": ["cifar10"]},
 }
 #: a process of `train` that knows what is in no package
 TRAIN = (
