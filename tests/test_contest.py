@@ -10,8 +10,8 @@ from contest import CHOSEN_BY, STEP, TERMS, Setting, choose, exponents, main
 from matrix import Cell
 from parts import parts_of
 
+from eae_book.cli.parser import build_parser
 from eae_book.records import load_records, stale
-from eae_core.cli.parser import build_parser
 
 
 def setting(dataset="mnist"):
@@ -57,8 +57,8 @@ def test_weights_count_the_spread_of_the_term_and_all_else_is_the_same():
 
 def test_trials_see_held_out_images_and_what_is_reported_sees_the_test_images():
     trial, final = (dict(setting().cell("knn", 0, 0, trial=t).words) for t in (True, False))
-    assert trial["judge-on"] == "held-out"
-    assert "judge-on" not in final
+    assert trial["score-on"] == "held-out"
+    assert "score-on" not in final
     assert "entropy-weight" not in dict(setting().cell("ae", None, 0, trial=False).words)
     assert dict(setting().cell("none", None, 0, trial=False).words)["entropy-weight"] == 0
 

@@ -31,8 +31,7 @@ from statistics import fmean, variance
 
 from recording import add_places, new_record, run_script, script_parser
 
-from eae_book.records import experiments, recorded, write_record
-from eae_core.records import Record
+from eae_book.records import Record, experiments, recorded, write_record
 
 EXPERIMENT = "repeats"
 FAR, TYPICAL = 5.0, 1.5  # in standard deviations of a difference of two draws

@@ -30,8 +30,7 @@ from pathlib import Path
 from matrix import Cell
 from recording import add_places, run_script, script_parser
 
-from eae_book.records import recorded
-from eae_core.records import Record
+from eae_book.records import Record, recorded
 
 STEP = 10**0.5
 GRID = (-2, -1, 0, 1, 2)  # exponents of STEP
@@ -55,7 +54,12 @@ SIZES: dict[str, dict[str, object]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "cifar10": {"epochs": 10, "limit": 38_000, "learning-rate-decay": 0.7},
-    "celeba64": {"epochs": 20, "limit": 14_000, "learning-rate-decay": 0.84, "judges": ["cifar10"]},
+    "celeba64": {
+        "epochs": 20,
+        "limit": 14_000,
+        "learning-rate-decay": 0.84,
+        "networks": ["cifar10"],
+    },
 }
 COMMON = {"width": 8, "learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
 
@@ -87,7 +91,7 @@ class Setting:
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
         """One training; exponent None has no term, and the term "ae" no batch norm either."""
         words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
-        words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
+        words |= {"samples": 2000, "score-on": "held-out"} if trial else {"samples": 10_000}
         if term == "ae":
             words |= {"normalize-code": False}
         elif exponent is None:
@@ -177,9 +181,9 @@ def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
     words = cell.command(str(folder), str(arguments.records) if arguments.records else "")
     words += ["--no-progress", *(["--resume"] if (folder / "model.safetensors").exists() else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "eae_core", *words], env=os.environ, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "eae_book", *words], env=os.environ, stdout=subprocess.DEVNULL
     )
-    if done.returncode == 130 or done.returncode < 0:
+    if done.returncode > 128 or done.returncode < 0:  # a signal
         raise KeyboardInterrupt
     if done.returncode:
         raise RuntimeError(f"{cell.run} failed; its words: {' '.join(words)}")

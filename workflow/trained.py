@@ -11,8 +11,8 @@ from typing import Any
 
 from recording import is_recorded, one_by_one
 
+from eae_book.records import Record, read_record
 from eae_core.data import ImageSet, load_images
-from eae_core.records import Record, read_record
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 from eae_core.data.catalogue import SPLITS
 from eae_core.data.images import ImageSet, fingerprint, load_images
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 SIDE = 28
 

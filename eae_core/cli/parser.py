@@ -1,29 +1,26 @@
-"""The words of the command line; what each verb does lies in the module it names."""
+"""The verbs and their words; what each verb does lies in the module it names."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from eae_core import __version__
+from eae_core.cli.words import (
+    PROGRAM,
+    VerbParser,
+    add_data,
+    add_device,
+    add_limit,
+    add_networks,
+    add_output,
+    add_quiet,
+    add_verb,
+)
 
-PROGRAM = "eae"
-NETWORKS = ("classifier", "cifar10", "inception")  # that judge images
-
-
-class VerbParser(argparse.ArgumentParser):
-    """The parser of one verb, some of whose words may cost an import: they wait for the verb."""
-
-    add_later: Callable[[argparse.ArgumentParser], None] | None = None
-
-    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
-        if self.add_later is not None:
-            add, self.add_later = self.add_later, None
-            add(self)
-        return super().parse_known_args(*arguments, **more)
+_MODEL = "MODEL is what train left: model.safetensors, or its folder.\n\n"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,91 +35,16 @@ def build_parser() -> argparse.ArgumentParser:
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser
     )
     _add_train(verbs)
-    import_module("eae_core.cli.model_verbs").add_model_verbs(verbs)
+    _add_sample(verbs)
+    _add_encode(verbs)
+    _add_reconstruct(verbs)
+    _add_interpolate(verbs)
+    _add_evaluate(verbs)
+    _add_export(verbs)
     _add_entropy(verbs)
     _add_data(verbs)
     _add_runs(verbs)
     return parser
-
-
-def add_verb(
-    verbs: Any,
-    name: str,
-    *,
-    call: str,
-    help: str,
-    example: str,
-    more: str = "",
-    program: str = PROGRAM,
-) -> VerbParser:
-    """One verb, with an example in its help; `call` is "package.module:function"."""
-    lines = "".join(f"  {program} {line}\n" for line in example.splitlines())
-    parser: VerbParser = verbs.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=f"{more}example:\n{lines}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(call=call)
-    return parser
-
-
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
-
-
-def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N"
-    )
-
-
-def add_data(parser: argparse.ArgumentParser, *, required: bool = False, **more: Any) -> None:
-    """Words for data by name or path; their size is asked for where no model says it."""
-    parser.add_argument(
-        "--data",
-        "--dataset",
-        dest="dataset",
-        metavar="WHERE",
-        required=required,
-        help="name of a data set (see the verb data), a folder of pictures, or an .npy or .npz "
-        f"file of images or of a table{more.pop('note', '')}",
-        **more,
-    )
-    parser.add_argument(
-        "--test-fraction",
-        type=float,
-        default=0.1,
-        metavar="F",
-        help="of own data, what is kept from training (0.1)",
-    )
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width.
-
-    >>> _size("64"), _size("40x56")
-    ((64, 64), (40, 56))
-    """
-    sides = [int(side) if side.isdecimal() else 0 for side in text.lower().split("x")]
-    if not 1 <= len(sides) <= 2 or min(sides) < 1:
-        raise argparse.ArgumentTypeError(
-            f"takes a number or two, such as 64 or 40x56, not {text!r}"
-        )
-    return sides[0], sides[-1]
-
-
-def add_networks(parser: Any, word: str) -> None:
-    parser.add_argument(
-        word,
-        nargs="+",
-        choices=NETWORKS,
-        metavar="NAME",
-        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
-        "colour images without labels) and inception (768 features; slow on a CPU); default: "
-        "classifier where images are 32 x 32 and have labels, else inception",
-    )
 
 
 def _add_train(verbs: Any) -> None:
@@ -135,8 +57,13 @@ def _add_train(verbs: Any) -> None:
         "train --dataset mnist --model eae --epochs 5 --width 16 --latent-dim 16\n"
         "train --dataset cifar10 --model vae --beta 0.1 --learning-rate-decay 0.98",
         more="Leaves record.json, model.safetensors, codes.npy (training images) and samples.png "
-        "in\nthe output folder.\n\n",
+        "in\nthe output folder. The verb evaluate scores the model.\n\n",
     )
+    add_train_words(parser)
+
+
+def add_train_words(parser: VerbParser) -> None:
+    """Add the words of training; those of the models' options wait until they are needed."""
     add = parser.add_argument
     add_data(parser, default="digits", note="; default: digits")
     add(
@@ -176,15 +103,137 @@ def _add_train(verbs: Any) -> None:
     either = argparse.BooleanOptionalAction
     add("--channels-last", action=either, default=False, help="memory layout many GPUs prefer")
     add("--compile", action=either, default=False, help="compile the loss, for faster steps")
-    add("--limit", type=int, metavar="N", help="use only the first N images of each split")
+    add_limit(parser)
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
     add("--log", choices=("csv", "tensorboard"), help="also write the terms of each epoch there")
     add_quiet(parser)
-    import_module("eae_core.cli.scoring").add_score_words(parser)
-    parser.add_later = lambda parser: import_module("eae_core.cli.model_options").add_model_options(
-        parser
+    parser.add_later = _add_model_options
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    import_module("eae_core.cli.model_options").add_model_options(parser)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width.
+
+    >>> _size("64"), _size("40x56")
+    ((64, 64), (40, 56))
+    """
+    sides = [int(side) if side.isdecimal() else 0 for side in text.lower().split("x")]
+    if not 1 <= len(sides) <= 2 or min(sides) < 1:
+        raise argparse.ArgumentTypeError(
+            f"takes a number or two, such as 64 or 40x56, not {text!r}"
+        )
+    return sides[0], sides[-1]
+
+
+def _add_model_verb(
+    verbs: Any, name: str, help: str, example: str, more: str = "", module: str = "use"
+) -> VerbParser:
+    call = f"eae_core.cli.{module}:{name}"
+    parser = add_verb(verbs, name, call=call, help=help, example=example, more=more + _MODEL)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="its file, or the folder of it")
+    if name != "export":
+        add_device(parser)
+        add_quiet(parser)
+    return parser
+
+
+def _add_sample(verbs: Any) -> None:
+    help = "make new images with a trained model"
+    parser = _add_model_verb(verbs, "sample", help, "sample faces -n 1000 -o out")
+    add = parser.add_argument
+    add("-n", type=int, default=64, metavar="N", help="how many (64)")
+    add(
+        "--distribution",
+        default="own",
+        choices=("own", "standard", "gaussian", "mixture"),
+        help="of the codes: own (default; N(0, I) unless the model has another), standard (N(0, "
+        "I)), gaussian, or mixture of ten, the two fitted to codes.npy beside the model",
     )
+    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add(
+        "--format",
+        nargs="+",
+        choices=("png", "grid", "npz"),
+        metavar="KIND",
+        help="png (a file each), grid (one picture), npz (one array); default: png grid, of a "
+        "table npz",
+    )
+    add_output(parser, "samples")
+
+
+def _add_encode(verbs: Any) -> None:
+    example = "encode faces --data photos -o codes.npy\nencode faces a.png b.png"
+    parser = _add_model_verb(verbs, "encode", "turn images into codes, n x d", example)
+    _add_images(parser)
+    add_output(parser, "codes.npy")
+
+
+def _add_reconstruct(verbs: Any) -> None:
+    example = "reconstruct faces a.png b.png\nreconstruct faces --data photos --limit 10"
+    help = "show images above their reconstructions"
+    parser = _add_model_verb(verbs, "reconstruct", help, example)
+    _add_images(parser)
+    add_output(parser, "reconstructions.png")
+
+
+def _add_interpolate(verbs: Any) -> None:
+    example = "interpolate faces a.png b.png --steps 10 -o path.png"
+    help = "show the images on a path between the codes of two"
+    parser = _add_model_verb(verbs, "interpolate", help, example)
+    parser.add_argument("images", nargs=2, type=Path, metavar="IMAGE", help="two files")
+    parser.add_argument("--steps", type=int, default=8, metavar="N", help="on the path (8)")
+    add_output(parser, "path.png")
+
+
+def _add_images(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("images", nargs="*", type=Path, metavar="IMAGE", help="files; or none, and --data")
+    add_data(parser)
+    add(
+        "--split",
+        choices=("train", "test", "all"),
+        help="of the data; default: all of own data, test of the others",
+    )
+    add("--limit", type=int, metavar="N", help="only the first N")
+
+
+def _add_evaluate(verbs: Any) -> None:
+    parser = _add_model_verb(
+        verbs,
+        "evaluate",
+        "score a trained model by its samples, reconstructions and codes",
+        "evaluate faces --data photos\nevaluate digits --data mnist --samples 1000",
+        "Frechet and kernel distances, precision and recall to test images, a report on the code "
+        "and a\npicture; leaves evaluation.json and sheet.png (or .webp).\n\n",
+        module="evaluate",
+    )
+    add = parser.add_argument
+    add_data(parser, required=True)
+    add_limit(parser)
+    add("--samples", type=int, metavar="N", help="default: as many as test images, to 10000")
+    add_networks(parser)
+    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    add_output(parser, "", "the model's folder")
+
+
+def _add_export(verbs: Any) -> None:
+    parser = _add_model_verb(
+        verbs,
+        "export",
+        "write encoder and decoder for other programs",
+        "export faces --onnx -o onnx\nexport faces --torch --safetensors",
+        "Batches may have any size. What was written is read again and compared with the model, "
+        "before\nanything is said to be done.\n\n",
+    )
+    add = parser.add_argument
+    add("--onnx", action="store_true", help="encoder.onnx and decoder.onnx")
+    add("--torch", action="store_true", help="encoder.pt2 and decoder.pt2, for torch.export.load")
+    add("--safetensors", action="store_true", help="encoder.safetensors, decoder.safetensors")
+    add_output(parser, "", "the model's folder")
 
 
 def _add_entropy(verbs: Any) -> None:

@@ -1,4 +1,4 @@
-"""The verbs sample, encode, reconstruct and interpolate: what a trained model is for."""
+"""The verbs sample, encode, reconstruct, interpolate and export: what a trained model is for."""
 
 from __future__ import annotations
 
@@ -107,6 +107,23 @@ def interpolate(arguments: argparse.Namespace) -> int:
     path = model.interpolate(x[:1], x[1:], steps=arguments.steps)[0]
     written = write_grid(path, arguments.output, columns=len(path))
     print(f"{len(path)} images on the path in {written}")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write encoder and decoder in the formats asked for, compared with the model."""
+    from eae_core.models.export import SUFFIXES, export_model
+
+    kinds = [kind for kind in SUFFIXES if getattr(arguments, kind)]
+    if not kinds:
+        raise UsageError("say which: --onnx, --torch or --safetensors, or several")
+    model = open_model(arguments)
+    folder = arguments.output or model_file(arguments.model).parent
+    files = export_model(model, folder, *kinds)
+    shape, d = " x ".join(map(str, model.image_shape)), model.latent_dim
+    print(f"encoder: n x {shape} in [0, 1] to n x {d}; decoder: back. Compared with the model:")
+    for path in files:
+        print(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from eae_book.records import read_record
 from eae_core.data import own
-from eae_core.records import read_record
 from eae_core.training import load_model
 
 SMALL = ["--width", 2, "--latent-dim", 2, "--batch-size", 10, "--epochs", 1, "--no-progress"]

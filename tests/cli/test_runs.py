@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from eae_book.records import new_record, write_record
 from eae_core.cli.tables import print_table
-from eae_core.records import new_record, write_record
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from eae_book.records import read_record
 from eae_core.cli import results
 from eae_core.files import locked
-from eae_core.records import read_record
 from eae_core.training.checkpoints import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]

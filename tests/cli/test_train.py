@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from torch import nn
 
+from eae_book.records import read_record
 from eae_core.cli import main
 from eae_core.cli.model_options import description, flag
 from eae_core.data import load_images
 from eae_core.evaluation import reconstruction_error
 from eae_core.models import MODELS, EAEOptions
-from eae_core.records import read_record
 from eae_core.training import load_model
 
 SMALL = ["--limit", 60, "--batch-size", 20, "--width", 2, "--latent-dim", 3, "--no-progress"]

@@ -12,7 +12,7 @@ from tiny_checkout import code, run_folders, write_notebook
 
 from eae_book.cli import main
 from eae_book.cli.parser import PROGRAM, build_parser
-from eae_core.records import read_record
+from eae_book.records import read_record
 
 COMMAND = [sys.executable, "-m", "eae_book"]
 

@@ -13,14 +13,13 @@ from tiny_checkout import (
     write_notebook,
 )
 
-from eae_book.records import write_record
+from eae_book.records import new_record, read_record, write_record
 from eae_book.render import pages
 from eae_book.render.book import build_book, build_committed
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError, UsageError
-from eae_core.records import new_record, read_record
 
 pytestmark = pytest.mark.slow
 

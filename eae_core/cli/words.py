@@ -1,0 +1,100 @@
+"""Words that several verbs share, also those of the book's command line."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PROGRAM = "eae"
+NETWORKS = ("classifier", "cifar10", "inception")  # whose features images are compared by
+
+
+class VerbParser(argparse.ArgumentParser):
+    """The parser of one verb, some of whose words may cost an import: they wait for the verb."""
+
+    add_later: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        if self.add_later is not None:
+            add, self.add_later = self.add_later, None
+            add(self)
+        return super().parse_known_args(*arguments, **more)
+
+
+def add_verb(
+    verbs: Any,
+    name: str,
+    *,
+    call: str,
+    help: str,
+    example: str,
+    more: str = "",
+    program: str = PROGRAM,
+) -> VerbParser:
+    """One verb, with an example in its help; `call` is "package.module:function"."""
+    lines = "".join(f"  {program} {line}\n" for line in example.splitlines())
+    parser: VerbParser = verbs.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=f"{more}example:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(call=call)
+    return parser
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, default: str, note: str = "") -> None:
+    path = None if note else Path(default)
+    text = f"default: {note or default}"
+    parser.add_argument("-o", "--output", type=Path, default=path, metavar="PATH", help=text)
+
+
+def add_limit(parser: argparse.ArgumentParser) -> None:
+    text = "use only the first N images of each split"
+    parser.add_argument("--limit", type=int, metavar="N", help=text)
+
+
+def add_data(parser: argparse.ArgumentParser, *, note: str = "", **more: Any) -> None:
+    """Words for data by name or path; their size is asked for where no model says it."""
+    parser.add_argument(
+        "--data",
+        "--dataset",
+        dest="dataset",
+        metavar="WHERE",
+        help="name of a data set (see the verb data), a folder of pictures, or an .npy or .npz "
+        f"file of images or of a table{note}",
+        **more,
+    )
+    parser.add_argument(
+        "--test-fraction",
+        type=float,
+        default=0.1,
+        metavar="F",
+        help="of own data, what is kept from training (0.1)",
+    )
+
+
+def add_networks(parser: Any, **more: Any) -> None:
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        choices=NETWORKS,
+        metavar="NAME",
+        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
+        "colour images without labels) and inception (768 features; slow on a CPU); default: "
+        "classifier where images are 32 x 32 and have labels, else inception",
+        **more,
+    )
