@@ -18,7 +18,7 @@ class UsageError(CommandError):
 
 
 def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
-    """Say which valid names are close to `word`, or list them all if none is.
+    """Which valid names are close to `word`, or all of them if none is.
 
     >>> nearest("latent_dims", ["latent_dim", "epochs"])
     "did you mean 'latent_dim'?"
@@ -43,8 +43,6 @@ def _folded(word: object) -> str:
 
 def printable(text: str) -> str:
     r"""Text of a file or of an environment with its control characters spelled out.
-
-    A terminal obeys escape codes, whoever wrote them; line ends and tabs stay.
 
     >>> printable("a \x1b[31mred\x1b[0m name")
     'a \\x1b[31mred\\x1b[0m name'

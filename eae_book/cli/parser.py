@@ -20,8 +20,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Run the chapters of the book and build it.",
-        epilog="VERB --help shows an example of each verb. Models without records have a command of "
-        "their own: eae --help.",
+        epilog="VERB --help shows an example of each verb. Models without records have a command "
+        "of their own: eae --help.",
     )
     verbs = parser.add_subparsers(
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser

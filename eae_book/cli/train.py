@@ -112,12 +112,10 @@ class RecordedTraining(core.Training):
         def score(epoch: int) -> None:
             known = read_between(self.folder)
             if epoch in due and epoch not in known:
-                known[epoch] = convergence_scores(
-                    self.model, train, others, self.networks[0], samples=given.samples
-                )
-                write_json(
-                    {str(number): each for number, each in known.items()}, self.folder / BETWEEN
-                )
+                network, count = self.networks[0], given.samples
+                found = convergence_scores(self.model, train, others, network, samples=count)
+                rows = {str(number): row for number, row in (known | {epoch: found}).items()}
+                write_json(rows, self.folder / BETWEEN)
 
         return score
 
@@ -190,9 +188,7 @@ class RecordedTraining(core.Training):
             parts += (*SCORING, *parts_of_features(self.scores.extractors))
         if given.file_as is not None:
             results["experiment"], results["run"] = given.file_as.split("/")
-        taken = {
-            name: value for name, value in results.items() if name not in ("created", "versions")
-        }
+        taken = {k: v for k, v in results.items() if k not in ("created", "versions")}
         return new_record(
             **{**taken, "device": given.device},
             revisions=revisions_of(parts),

@@ -86,9 +86,8 @@ def check_samples(samples: int | None) -> None:
 def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequence[FeatureExtractor]:
     """The evaluation networks of these names, or the one that fits the images.
 
-    Raises:
-        UsageError: CIFAR-10's classifier for grey images, a classifier of images without labels.
-        OSError, ValueError: weights or data that are not to be had.
+    UsageError for images that a network is not for; OSError and ValueError for weights or data
+    that are not to be had.
     """
     from eae_core.data import ImageSet, load_images
     from eae_core.errors import require
@@ -143,10 +142,11 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
 
     trained_on = read_checkpoint(model_file(arguments.model)).images
     if (trained_on["checksum"], trained_on["number"]) != (train.checksum, len(train)):
+        others = f"{trained_on['number']} other images ({trained_on['name']})"
         print(
-            f"the model was trained on {trained_on['number']} other images ({trained_on['name']}): "
-            "densities are fitted to the codes of those given here, and where the data are the "
-            "same in part (another --limit or --test-fraction), it may have seen test images",
+            f"the model was trained on {others}: densities are fitted to the codes of those given "
+            "here, and where the data are the same in part (another --limit or --test-fraction), "
+            "it may have seen test images",
             file=sys.stderr,
         )
 

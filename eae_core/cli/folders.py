@@ -48,17 +48,7 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """What a record.json says of its run; ValueError or OSError where it cannot be read.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "record.json"
-        >>> write_json({"run": "mnist-eae-d16", "seconds": "long"}, path)
-        >>> read_results(path)
-        Traceback (most recent call last):
-        ...
-        ValueError: ...record.json holds no results of a run: ...
-    """
+    """What a record.json says of its run; ValueError or OSError where it cannot be read."""
     kinds = {"experiment": str, "run": str, "created": str, "device": str}
     kinds |= {"seconds": (int, float), "peak_memory_bytes": int}
     try:

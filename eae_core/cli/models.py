@@ -24,11 +24,7 @@ def model_file(path: Path) -> Path:
 
 
 def open_model(arguments: argparse.Namespace) -> Autoencoder:
-    """The model that a verb is given, on the device that it asks for, to be evaluated.
-
-    Raises:
-        UsageError: no model, or no such device.
-    """
+    """The model that a verb is given, on the device that it asks for; UsageError without one."""
     from eae_core.hardware import resolve_device
     from eae_core.training import CheckpointError, load_model
 
@@ -43,11 +39,7 @@ def open_model(arguments: argparse.Namespace) -> Autoencoder:
 
 
 def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
-    """The data that a verb is given, in the model's size and channels; notes go to stderr.
-
-    Raises:
-        UsageError: no such data, or images of another shape.
-    """
+    """The data that a verb is given, in the model's size and channels; notes go to stderr."""
     from eae_core.data.own import open_data
 
     shape = model.image_shape
@@ -64,21 +56,15 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
     except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     if found != shape:
-        raise UsageError(
-            f"the model is for images of shape {shape} (channels, height, width), {data.name} has "
-            f"{found}"
-        )
+        asked = f"images of shape {shape} (channels, height, width)"
+        raise UsageError(f"the model is for {asked}, {data.name} has {found}")
     for note in data.notes:
         print(f"{data.name}: {printable(note)}", file=sys.stderr)
     return data
 
 
 def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:
-    """Pictures in files as images (n, c, h, w) of the model's size.
-
-    Raises:
-        UsageError: a file that is no picture, or a model of something else than pictures.
-    """
+    """Pictures in files as images (n, c, h, w) of the model's size."""
     import numpy as np
 
     from eae_core.data.pictures import PictureError, no_warnings, read_picture

@@ -17,10 +17,9 @@ from eae_core.cli.words import (
     add_networks,
     add_output,
     add_quiet,
+    add_seed,
     add_verb,
 )
-
-_MODEL = "MODEL is what train left: model.safetensors, or its folder.\n\n"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,12 +34,8 @@ def build_parser() -> argparse.ArgumentParser:
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser
     )
     _add_train(verbs)
-    _add_sample(verbs)
-    _add_encode(verbs)
-    _add_reconstruct(verbs)
-    _add_interpolate(verbs)
+    _add_model_verbs(verbs)
     _add_evaluate(verbs)
-    _add_export(verbs)
     _add_entropy(verbs)
     _add_data(verbs)
     _add_runs(verbs)
@@ -64,43 +59,27 @@ def _add_train(verbs: Any) -> None:
 
 def add_train_words(parser: VerbParser) -> None:
     """Add the words of training; those of the models' options wait until they are needed."""
-    add = parser.add_argument
+    add, either = parser.add_argument, argparse.BooleanOptionalAction
     add_data(parser, default="digits", note="; default: digits")
-    add(
-        "--size",
-        type=_size,
-        metavar="S",
-        help="side of the images, or height x width such as 40x56, that pictures of a folder are "
-        "cut and resized to",
-    )
+    text = "of pictures in a folder: one side, or height x width such as 40x56; they are cut to it"
+    add("--size", type=_size, metavar="S", help=text)
     add("--model", default="eae", metavar="NAME", help="default: eae; the others stand below")
     add("--epochs", type=int, default=5, metavar="N", help="passes over the data (default: 5)")
     add("--width", type=int, default=16, metavar="N", help="channels of the first layer (16)")
-    add(
-        "--convolutions",
-        type=int,
-        metavar="N",
-        help="of encoder and of decoder, fewer than the papers' four",
-    )
+    text = "of encoder and of decoder, fewer than the papers' four"
+    add("--convolutions", type=int, metavar="N", help=text)
     add("--latent-dim", type=int, default=16, metavar="D", help="dimension of the code (16)")
     add("--batch-size", type=int, default=100, metavar="N", help="default: 100")
     add("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (default: 0.001)")
-    add(
-        "--learning-rate-decay",
-        type=float,
-        default=1.0,
-        metavar="F",
-        help="factor from one epoch to the next (1); the EAE paper asks for 0.98 on CIFAR-10",
-    )
-    add("--seed", type=int, default=0, metavar="S", help="default: 0")
+    text = "factor from one epoch to the next (1); the EAE paper asks for 0.98 on CIFAR-10"
+    add("--learning-rate-decay", type=float, default=1.0, metavar="F", help=text)
+    add_seed(parser)
     add_device(parser)
-    add(
-        "--devices", type=int, default=1, metavar="N", help="of this machine that share a batch (1)"
-    )
+    text = "of this machine that share a batch (1)"
+    add("--devices", type=int, default=1, metavar="N", help=text)
     add("--num-nodes", type=int, default=1, metavar="N", help="machines that share a batch (1)")
     add("--strategy", default="auto", metavar="NAME", help="how: auto (default), ddp, ...")
     add("--precision", default="32-true", metavar="NAME", help="32-true (default) or bf16-mixed")
-    either = argparse.BooleanOptionalAction
     add("--channels-last", action=either, default=False, help="memory layout many GPUs prefer")
     add("--compile", action=either, default=False, help="compile the loss, for faster steps")
     add_limit(parser)
@@ -123,81 +102,74 @@ def _size(text: str) -> tuple[int, int]:
     """
     sides = [int(side) if side.isdecimal() else 0 for side in text.lower().split("x")]
     if not 1 <= len(sides) <= 2 or min(sides) < 1:
-        raise argparse.ArgumentTypeError(
-            f"takes a number or two, such as 64 or 40x56, not {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"takes a number or two, 64 or 40x56, not {text!r}")
     return sides[0], sides[-1]
 
 
 def _add_model_verb(
     verbs: Any, name: str, help: str, example: str, more: str = "", module: str = "use"
 ) -> VerbParser:
+    more += "MODEL is what train left: model.safetensors, or its folder.\n\n"
     call = f"eae_core.cli.{module}:{name}"
-    parser = add_verb(verbs, name, call=call, help=help, example=example, more=more + _MODEL)
+    parser = add_verb(verbs, name, call=call, help=help, example=example, more=more)
     parser.add_argument("model", type=Path, metavar="MODEL", help="its file, or the folder of it")
-    if name != "export":
-        add_device(parser)
-        add_quiet(parser)
     return parser
 
 
-def _add_sample(verbs: Any) -> None:
-    help = "make new images with a trained model"
-    parser = _add_model_verb(verbs, "sample", help, "sample faces -n 1000 -o out")
-    add = parser.add_argument
-    add("-n", type=int, default=64, metavar="N", help="how many (64)")
-    add(
-        "--distribution",
-        default="own",
-        choices=("own", "standard", "gaussian", "mixture"),
-        help="of the codes: own (default; N(0, I) unless the model has another), standard (N(0, "
-        "I)), gaussian, or mixture of ten, the two fitted to codes.npy beside the model",
-    )
-    add("--seed", type=int, default=0, metavar="S", help="default: 0")
-    add(
-        "--format",
-        nargs="+",
-        choices=("png", "grid", "npz"),
-        metavar="KIND",
-        help="png (a file each), grid (one picture), npz (one array); default: png grid, of a "
-        "table npz",
-    )
-    add_output(parser, "samples")
+def _add_model_verbs(verbs: Any) -> None:
+    """Add sample, encode, reconstruct, interpolate and export."""
+    example = "sample faces -n 1000 -o out"
+    sample = _add_model_verb(verbs, "sample", "make new images with a trained model", example)
+    sample.add_argument("-n", type=int, default=64, metavar="N", help="how many (64)")
+    text = "of the codes: own (default; N(0, I) unless the model has another), standard (N(0, I)), "
+    text += "gaussian, or mixture of ten, the two fitted to codes.npy beside the model"
+    kinds = ("own", "standard", "gaussian", "mixture")
+    sample.add_argument("--distribution", default="own", choices=kinds, help=text)
+    text = "png (a file each), grid (one picture), npz (one array); default: png grid, of a table "
+    text += "npz"
+    kinds = ("png", "grid", "npz")
+    sample.add_argument("--format", nargs="+", choices=kinds, metavar="KIND", help=text)
+    add_seed(sample)
 
-
-def _add_encode(verbs: Any) -> None:
     example = "encode faces --data photos -o codes.npy\nencode faces a.png b.png"
-    parser = _add_model_verb(verbs, "encode", "turn images into codes, n x d", example)
-    _add_images(parser)
-    add_output(parser, "codes.npy")
+    encode = _add_model_verb(verbs, "encode", "turn images into codes, n x d", example)
+    _add_images(encode)
 
-
-def _add_reconstruct(verbs: Any) -> None:
     example = "reconstruct faces a.png b.png\nreconstruct faces --data photos --limit 10"
-    help = "show images above their reconstructions"
-    parser = _add_model_verb(verbs, "reconstruct", help, example)
-    _add_images(parser)
-    add_output(parser, "reconstructions.png")
+    text = "show images above their reconstructions"
+    reconstruct = _add_model_verb(verbs, "reconstruct", text, example)
+    _add_images(reconstruct)
 
-
-def _add_interpolate(verbs: Any) -> None:
     example = "interpolate faces a.png b.png --steps 10 -o path.png"
-    help = "show the images on a path between the codes of two"
-    parser = _add_model_verb(verbs, "interpolate", help, example)
-    parser.add_argument("images", nargs=2, type=Path, metavar="IMAGE", help="two files")
-    parser.add_argument("--steps", type=int, default=8, metavar="N", help="on the path (8)")
-    add_output(parser, "path.png")
+    text = "show the images on a path between the codes of two"
+    path = _add_model_verb(verbs, "interpolate", text, example)
+    path.add_argument("images", nargs=2, type=Path, metavar="IMAGE", help="two files")
+    path.add_argument("--steps", type=int, default=8, metavar="N", help="on the path (8)")
+
+    defaults = "samples", "codes.npy", "reconstructions.png", "path.png"
+    for parser, default in zip((sample, encode, reconstruct, path), defaults, strict=True):
+        add_output(parser, default)
+        add_device(parser)
+        add_quiet(parser)
+
+    text = "write encoder and decoder for other programs"
+    example = "export faces --onnx -o onnx\nexport faces --torch --safetensors"
+    more = "Batches may have any size. What was written is read again and compared with the model, "
+    more += "before\nanything is said to be done.\n\n"
+    export = _add_model_verb(verbs, "export", text, example, more)
+    for kind, suffix in {"onnx": "onnx", "torch": "pt2", "safetensors": "safetensors"}.items():
+        text = f"encoder.{suffix} and decoder.{suffix}"
+        text += ", for torch.export.load" if kind == "torch" else ""
+        export.add_argument(f"--{kind}", action="store_true", help=text)
+    add_output(export)
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("images", nargs="*", type=Path, metavar="IMAGE", help="files; or none, and --data")
     add_data(parser)
-    add(
-        "--split",
-        choices=("train", "test", "all"),
-        help="of the data; default: all of own data, test of the others",
-    )
+    text = "of the data; default: all of own data, test of the others"
+    add("--split", choices=("train", "test", "all"), help=text)
     add("--limit", type=int, metavar="N", help="only the first N")
 
 
@@ -211,29 +183,15 @@ def _add_evaluate(verbs: Any) -> None:
         "and a\npicture; leaves evaluation.json and sheet.png (or .webp).\n\n",
         module="evaluate",
     )
-    add = parser.add_argument
     add_data(parser, required=True)
     add_limit(parser)
-    add("--samples", type=int, metavar="N", help="default: as many as test images, to 10000")
+    text = "default: as many as test images, to 10000"
+    parser.add_argument("--samples", type=int, metavar="N", help=text)
     add_networks(parser)
-    add("--seed", type=int, default=0, metavar="S", help="default: 0")
-    add_output(parser, "", "the model's folder")
-
-
-def _add_export(verbs: Any) -> None:
-    parser = _add_model_verb(
-        verbs,
-        "export",
-        "write encoder and decoder for other programs",
-        "export faces --onnx -o onnx\nexport faces --torch --safetensors",
-        "Batches may have any size. What was written is read again and compared with the model, "
-        "before\nanything is said to be done.\n\n",
-    )
-    add = parser.add_argument
-    add("--onnx", action="store_true", help="encoder.onnx and decoder.onnx")
-    add("--torch", action="store_true", help="encoder.pt2 and decoder.pt2, for torch.export.load")
-    add("--safetensors", action="store_true", help="encoder.safetensors, decoder.safetensors")
-    add_output(parser, "", "the model's folder")
+    add_seed(parser)
+    add_output(parser)
+    add_device(parser)
+    add_quiet(parser)
 
 
 def _add_entropy(verbs: Any) -> None:
@@ -273,7 +231,6 @@ def _add_runs(verbs: Any) -> None:
         help="list what was trained here",
         example="runs\nruns --folder elsewhere --json",
     )
-    parser.add_argument(
-        "--folder", type=Path, default=Path("_runs"), help="where to look (default: _runs)"
-    )
+    text = "where to look (default: _runs)"
+    parser.add_argument("--folder", type=Path, default=Path("_runs"), help=text)
     parser.add_argument("--json", action="store_true", help="for other programs to read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from eae_core.cli.folders import (
 )
 from eae_core.cli.words import PROGRAM
 from eae_core.errors import CommandError, UsageError, printable
+from eae_core.files import LockedError, locked
 
 if TYPE_CHECKING:
     from eae_core.data import Images
@@ -40,10 +42,7 @@ def train(arguments: argparse.Namespace) -> int:
 class Training:
     """One call of the verb; whoever wants more to be done with the model overrides a method.
 
-    Everything is prepared when it is made, so that what is impossible is refused before the work.
-
-    Raises:
-        UsageError: words that do not go together, data or a device that are not to be had.
+    What is impossible is refused when it is made (UsageError), before the work.
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
@@ -66,27 +65,12 @@ class Training:
         given = self.arguments
         if given.log == "tensorboard" and find_spec("tensorboard") is None:
             raise UsageError("--log tensorboard needs that package: pip install tensorboard")
-        self.options = TrainOptions(
-            epochs=given.epochs,
-            batch_size=given.batch_size,
-            learning_rate=given.learning_rate,
-            learning_rate_decay=given.learning_rate_decay,
-            seed=given.seed,
-            device=given.device,
-            devices=given.devices,
-            num_nodes=given.num_nodes,
-            strategy=given.strategy,
-            precision=given.precision,
-            channels_last=given.channels_last,
-            compile=given.compile,
-            progress=not given.no_progress,
-        )
-        model_options = chosen_options(given)
+        chosen = {f.name: vars(given)[f.name] for f in fields(TrainOptions) if f.name in given}
+        self.options = TrainOptions(**chosen, progress=not given.no_progress)
+        options, shown = chosen_options(given), self.options.progress
+        fraction = given.test_fraction
         self.data = open_data(
-            given.dataset,
-            size=given.size,
-            test_fraction=given.test_fraction,
-            progress=self.options.progress,
+            given.dataset, size=given.size, test_fraction=fraction, progress=shown
         )
         self.images = self.data.images("train", given.limit)
         self.others = self.other_images()
@@ -96,7 +80,7 @@ class Training:
             self.images.image_shape,
             given.latent_dim,
             width=given.width,
-            options=model_options,
+            options=options,
             convolutions=given.convolutions,
         )
 
@@ -107,16 +91,14 @@ class Training:
 
     def run(self) -> int:
         """Train, and do what comes then; the exit status."""
-        from eae_core.files import LockedError, locked
         from eae_core.training.parallel import is_first_process
 
-        folder = self.folder
+        folder, first = self.folder, is_first_process()
         new = self.arguments.output is None or not folder.exists()
         try:
-            # Until the results are written: else they might be of one training, and the weights
-            # of another.
-            with locked(folder / RECORD) if is_first_process() else nullcontext():
-                return self._train()
+            # Until all is written: results must not be of one training and weights of another.
+            with locked(folder / RECORD) if first else nullcontext():
+                return self._train(first=first)
         except LockedError as error:
             raise CommandError(str(error)) from error
         except UsageError:
@@ -125,12 +107,12 @@ class Training:
                     folder.rmdir()
             raise
 
-    def _train(self) -> int:
+    def _train(self, *, first: bool) -> int:
         """Train, then do what the first of several processes does alone."""
         from eae_core.training import TrainingError, fit
-        from eae_core.training.parallel import ProcessLost, is_first_process
+        from eae_core.training.parallel import ProcessLost
 
-        first, path = is_first_process(), self.folder / CHECKPOINT
+        path, again = self.folder / CHECKPOINT, f"--resume --output {self.folder}"
         for note in self.data.notes if first else ():
             print(f"{self.data.name}: {printable(note)}")
         try:
@@ -149,22 +131,22 @@ class Training:
             if first or isinstance(error, ProcessLost):
                 raise CommandError(str(error)) from error
             return FAILED  # the first process has the same error, and says it
-        again = f"the same words and  --resume --output {self.folder}"
         if not first:
             return 0
         if history.interrupted:
-            where = f"go on with {again}" if path.exists() else "before the first step"
+            where = f"go on with the same words and  {again}"
+            where = where if path.exists() else "before the first step"
             raise KeyboardInterrupt(f"stopped; {where}")
         try:
             self.finish(history)
         except (ValueError, OSError) as error:
             raise CommandError(
                 f"the model is trained and kept in {path}, but what comes then failed: {error}. "
-                f"The same words with  --resume --output {self.folder}  do that without training "
-                "it again"
+                f"The same words with  {again}  do that without training it again"
             ) from error
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(f"stopped after the training; {again}  do the rest") from error
+            after = f"stopped after the training; the same words and  {again}  do the rest"
+            raise KeyboardInterrupt(after) from error
         return 0
 
     def after_epoch(self) -> Callable[[int], None] | None:
@@ -181,10 +163,8 @@ class Training:
         print(f"epoch {len(history.epochs)}: {last} ({speed})")
         print(f"{self.others.split} images: reconstruction {error:.4g}", *said, sep="\n")
         print(f"left in {self.folder}: {', '.join(left + more)}")
-        print(
-            f"next: {PROGRAM} sample {quote(str(self.folder))} -n 100 -o new; {PROGRAM} --help "
-            "lists more"
-        )
+        example = f"{PROGRAM} sample {quote(str(self.folder))} -n 100 -o new"
+        print(f"next: {example}; {PROGRAM} --help lists more")
 
     def measure(self) -> tuple[float, list[str], list[str]]:
         """Squared error of other images; lines to be said, and files that were left."""

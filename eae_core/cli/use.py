@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eae_core.cli.folders import CODES, save_arrays
@@ -35,7 +34,10 @@ def sample(arguments: argparse.Namespace) -> int:
     formats = arguments.format or (["png", "grid"] if len(model.image_shape) == 3 else ["npz"])
     if formats != ["npz"]:
         check_pictures(model)
-    codes, folder = _codes(model, arguments), _empty_folder(arguments.output)
+    codes, folder = _codes(model, arguments), arguments.output
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: name a new folder with -o, or empty it")
+    folder.mkdir(parents=True, exist_ok=True)
     digits, kept = len(str(len(codes) - 1)), []
     for start in range(0, len(codes), AT_ONCE):
         images = decode_codes(model, codes[start : start + AT_ONCE])
@@ -63,7 +65,7 @@ def encode(arguments: argparse.Namespace) -> int:
     model = open_model(arguments)
     if arguments.output.suffix not in (".npy", ".npz"):
         raise UsageError(f"codes go into an .npy or .npz file, not {arguments.output}")
-    images, files = _images(model, arguments, limit=arguments.limit)
+    images, files = _images(model, arguments, arguments.limit)
     codes = encode_images(model, images)
     more = {"files": files} if files and arguments.output.suffix == ".npz" else {}
     save_arrays(arguments.output, codes=codes, **more)
@@ -77,10 +79,8 @@ def reconstruct(arguments: argparse.Namespace) -> int:
 
     from eae_core.evaluation.sheets import COLUMNS, write_grid
 
-    model = open_model(arguments)
-    check_pictures(model)
-    _check_picture_name(arguments.output)
-    images, _ = _images(model, arguments, limit=arguments.limit or SHOWN_MOST)
+    model = _picture_model(arguments)
+    images, _ = _images(model, arguments, arguments.limit or SHOWN_MOST)
     x = images.batch(slice(None))
     made = model.reconstruct(x)
     errors = (x - made).square().flatten(1).sum(1)
@@ -97,14 +97,11 @@ def interpolate(arguments: argparse.Namespace) -> int:
     """Write a picture of the images on the path between the codes of two."""
     from eae_core.evaluation.sheets import write_grid
 
-    model = open_model(arguments)
-    if not 2 <= arguments.steps <= STEPS_MOST:
-        raise UsageError(
-            f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {arguments.steps}"
-        )
-    _check_picture_name(arguments.output)
+    model, steps = _picture_model(arguments), arguments.steps
+    if not 2 <= steps <= STEPS_MOST:
+        raise UsageError(f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {steps}")
     x = read_images(model, arguments.images)
-    path = model.interpolate(x[:1], x[1:], steps=arguments.steps)[0]
+    path = model.interpolate(x[:1], x[1:], steps=steps)[0]
     written = write_grid(path, arguments.output, columns=len(path))
     print(f"{len(path)} images on the path in {written}")
     return 0
@@ -168,7 +165,7 @@ def _density(model: Autoencoder, arguments: argparse.Namespace) -> Density:
 
 
 def _images(
-    model: Autoencoder, arguments: argparse.Namespace, *, limit: int | None
+    model: Autoencoder, arguments: argparse.Namespace, limit: int | None
 ) -> tuple[Images, list[str]]:
     """The images that a verb is given, at most so many, and their files if they have some."""
     from eae_core.data import ImageSet
@@ -189,13 +186,10 @@ def _images(
     return images, (files or [])[: len(images)] if split == "all" else []
 
 
-def _empty_folder(folder: Path) -> Path:
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty: name a new folder with -o, or empty it")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _check_picture_name(path: Path) -> None:
-    if path.suffix not in (".png", ".webp"):
-        raise UsageError(f"pictures go into a .png or .webp file, not {path}")
+def _picture_model(arguments: argparse.Namespace) -> Autoencoder:
+    """The model, whose images can be shown, and where the picture is to go can hold one."""
+    model = open_model(arguments)
+    check_pictures(model)
+    if arguments.output.suffix not in (".png", ".webp"):
+        raise UsageError(f"pictures go into a .png or .webp file, not {arguments.output}")
+    return model

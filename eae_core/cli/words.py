@@ -24,15 +24,9 @@ class VerbParser(argparse.ArgumentParser):
 
 
 def add_verb(
-    verbs: Any,
-    name: str,
-    *,
-    call: str,
-    help: str,
-    example: str,
-    more: str = "",
+    verbs: Any, name: str, *, call: str, help: str, example: str, more: str = "",
     program: str = PROGRAM,
-) -> VerbParser:
+) -> VerbParser:  # fmt: skip
     """One verb, with an example in its help; `call` is "package.module:function"."""
     lines = "".join(f"  {program} {line}\n" for line in example.splitlines())
     parser: VerbParser = verbs.add_parser(
@@ -51,50 +45,39 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device", default="auto", metavar="NAME", help="auto (default), cpu, cuda or cuda:N"
-    )
+    help = "auto (default), cpu, cuda or cuda:N"
+    parser.add_argument("--device", default="auto", metavar="NAME", help=help)
 
 
-def add_output(parser: argparse.ArgumentParser, default: str, note: str = "") -> None:
-    path = None if note else Path(default)
-    text = f"default: {note or default}"
-    parser.add_argument("-o", "--output", type=Path, default=path, metavar="PATH", help=text)
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:
-    text = "use only the first N images of each split"
-    parser.add_argument("--limit", type=int, metavar="N", help=text)
+    help = "use only the first N images of each split"
+    parser.add_argument("--limit", type=int, metavar="N", help=help)
+
+
+def add_output(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    path, help = Path(default) if default else None, default or "the model's folder"
+    help = f"default: {help}"
+    parser.add_argument("-o", "--output", type=Path, default=path, metavar="PATH", help=help)
 
 
 def add_data(parser: argparse.ArgumentParser, *, note: str = "", **more: Any) -> None:
     """Words for data by name or path; their size is asked for where no model says it."""
-    parser.add_argument(
-        "--data",
-        "--dataset",
-        dest="dataset",
-        metavar="WHERE",
-        help="name of a data set (see the verb data), a folder of pictures, or an .npy or .npz "
-        f"file of images or of a table{note}",
-        **more,
-    )
-    parser.add_argument(
-        "--test-fraction",
-        type=float,
-        default=0.1,
-        metavar="F",
-        help="of own data, what is kept from training (0.1)",
-    )
+    text = "name of a data set (see the verb data), a folder of pictures, or an .npy or .npz file "
+    text += f"of images or of a table{note}"
+    add = parser.add_argument
+    add("--data", "--dataset", dest="dataset", metavar="WHERE", help=text, **more)
+    text = "of own data, what is kept from training (0.1)"
+    add("--test-fraction", type=float, default=0.1, metavar="F", help=text)
 
 
 def add_networks(parser: Any, **more: Any) -> None:
+    text = "classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
+    text += "colour images without labels) and inception (768 features; slow on a CPU); default: "
+    text += "classifier where images are 32 x 32 and have labels, else inception"
     parser.add_argument(
-        "--networks",
-        nargs="+",
-        choices=NETWORKS,
-        metavar="NAME",
-        help="classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
-        "colour images without labels) and inception (768 features; slow on a CPU); default: "
-        "classifier where images are 32 x 32 and have labels, else inception",
-        **more,
+        "--networks", nargs="+", choices=NETWORKS, metavar="NAME", help=text, **more
     )
