@@ -12,7 +12,7 @@ Distances on the features of a classifier that was itself trained anew (its chec
 shown, and not counted. Each comparison can be kept, as a record of the experiment "repeats".
 
 Example:
-    python -m eae_core train ... --file-as models-cpu/mnist-ae-seed0 --records repeated
+    python -m eae_book train ... --file-as models-cpu/mnist-ae-seed0 --records repeated
     python workflow/compare_records.py repeated
     python workflow/compare_records.py repeated --write
 """
