@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import operator
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 
@@ -15,6 +16,15 @@ class CommandError(Exception):
 
 class UsageError(CommandError):
     """The request itself is wrong, so nothing was run; the command line exits with status 2."""
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Within the block an impossible value and a file that cannot be used are a `UsageError`."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
 
 
 def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from eae_core.cli.tables import print_table
-from eae_core.errors import CommandError, UsageError
+from eae_core.errors import CommandError, refusing
 
 if TYPE_CHECKING:
     from eae_core.data import DatasetInfo
@@ -18,10 +18,8 @@ def data(arguments: argparse.Namespace) -> int:
     from eae_core.data import dataset_info
 
     name: str | None = getattr(arguments, "name", None)
-    try:
+    with refusing():
         info = dataset_info(name) if name else None
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     if arguments.action == "check":
         return _check(name)
     return _prepare(info) if info else _list()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eae_core.cli.folders import write_json
-from eae_core.cli.models import check_pictures, data_for, model_file, open_model
+from eae_core.cli.models import check_pictures, data_for, first_of, model_file, open_model
 from eae_core.cli.tables import print_table
-from eae_core.errors import UsageError
+from eae_core.errors import UsageError, refusing
 
 if TYPE_CHECKING:
     from eae_core.data import Images
@@ -35,9 +35,9 @@ def evaluate(arguments: argparse.Namespace) -> int:
     check_pictures(model)
     data = data_for(model, arguments)
     check_samples(arguments.samples)
-    try:
+    with refusing():
         check_seed(arguments.seed, "--seed")
-        train, test = (_some(data.images(split), arguments.limit) for split in ("train", "test"))
+        train, test = (first_of(data.images(split), arguments.limit) for split in ("train", "test"))
         if len(test) < COLUMNS:
             raise ValueError(
                 f"the picture shows {COLUMNS} test images, there are {len(test)}: take a larger "
@@ -62,8 +62,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             progress=not arguments.no_progress,
         )
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
     numbers = {"dataset": data.name, "extractors": scores.extractors, **scores.metrics()}
     write_json(numbers, folder / EVALUATION)
     sheet, rows = write_pictures(model, train, test, folder)
@@ -130,10 +128,6 @@ def write_pictures(
                 densities[name] = fit_density(name, codes)
     rows = picture_rows(model, test, densities)
     return write_sheet(rows, folder / SHEET), list(rows)
-
-
-def _some(images: Images, limit: int | None) -> Images:
-    return images if limit is None else images.subset(min(limit, len(images)))
 
 
 def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:

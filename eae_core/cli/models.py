@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT
-from eae_core.errors import UsageError, printable
+from eae_core.errors import UsageError, printable, refusing
 from eae_core.files import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from eae_core.data import Images
     from eae_core.data.own import Data
     from eae_core.models import Autoencoder
 
@@ -45,7 +46,7 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
     shape = model.image_shape
     more: dict[str, Any] = {"test_fraction": arguments.test_fraction}
     more["progress"] = not arguments.no_progress
-    try:
+    with refusing():
         if len(shape) == 3 and expanded(arguments.dataset).is_dir():
             more["size"] = shape[1:]
         data = open_data(arguments.dataset, **more)
@@ -53,14 +54,17 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
         if "size" in more and found[0] != shape[0]:
             data = open_data(arguments.dataset, **more, channels=shape[0])
             found = data.images("train", 1).image_shape
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
     if found != shape:
         asked = f"images of shape {shape} (channels, height, width)"
         raise UsageError(f"the model is for {asked}, {data.name} has {found}")
     for note in data.notes:
         print(f"{data.name}: {printable(note)}", file=sys.stderr)
     return data
+
+
+def first_of(images: Images, limit: int | None) -> Images:
+    """The first so many images, or all."""
+    return images if limit is None or limit >= len(images) else images.subset(limit)
 
 
 def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:

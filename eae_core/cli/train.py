@@ -21,8 +21,9 @@ from eae_core.cli.folders import (
     save_arrays,
     write_json,
 )
+from eae_core.cli.models import first_of
 from eae_core.cli.words import PROGRAM
-from eae_core.errors import CommandError, UsageError, printable
+from eae_core.errors import CommandError, UsageError, printable, refusing
 from eae_core.files import LockedError, locked
 
 if TYPE_CHECKING:
@@ -47,10 +48,8 @@ class Training:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.arguments = arguments
-        try:
+        with refusing():
             self.prepare()
-        except (ValueError, OSError) as error:
-            raise UsageError(str(error)) from error
         self.folder = self._output_folder()
 
     def prepare(self) -> None:
@@ -86,8 +85,7 @@ class Training:
 
     def other_images(self) -> Images:
         """Images that the model is not trained on, to measure its error."""
-        images, limit = self.data.images("test"), self.arguments.limit
-        return images if limit is None or limit >= len(images) else images.subset(limit)
+        return first_of(self.data.images("test"), self.arguments.limit)
 
     def run(self) -> int:
         """Train, and do what comes then; the exit status."""

@@ -6,8 +6,15 @@ import argparse
 from typing import TYPE_CHECKING
 
 from eae_core.cli.folders import CODES, save_arrays
-from eae_core.cli.models import check_pictures, data_for, model_file, open_model, read_images
-from eae_core.errors import UsageError
+from eae_core.cli.models import (
+    check_pictures,
+    data_for,
+    first_of,
+    model_file,
+    open_model,
+    read_images,
+)
+from eae_core.errors import UsageError, refusing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -133,13 +140,10 @@ def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
 
     if arguments.n < 1:
         raise UsageError(f"-n must be at least 1, got {arguments.n}")
-    try:
+    with refusing():
         check_seed(arguments.seed, "--seed")
         if arguments.distribution != "own":
-            density = _density(model, arguments)
-            return density.sample(arguments.n, seed=arguments.seed)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+            return _density(model, arguments).sample(arguments.n, seed=arguments.seed)
     with evaluation_mode(model):
         generator = torch.Generator().manual_seed(arguments.seed)
         return model.draw_codes(arguments.n, generator=generator).float().cpu()
@@ -178,11 +182,8 @@ def _images(
     data = data_for(model, arguments)
     files: list[str] | None = getattr(data, "files", None)
     split = arguments.split or ("test" if files is None else "all")
-    try:
-        images = data.images(split)
-        images = images if limit is None else images.subset(min(limit, len(images)))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    with refusing():
+        images = first_of(data.images(split), limit)
     return images, (files or [])[: len(images)] if split == "all" else []
 
 
