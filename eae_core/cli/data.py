@@ -30,10 +30,9 @@ def _list() -> int:
 
     rows = [["name", "images of", "shape", "train", "test", "state"]]
     for info in map(dataset_info, DATASETS):
-        shape = " x ".join(map(str, info.image_shape))
         title = f"{info.title} ({info.stand_in})" if info.stand_in else info.title
-        counts = [f"{count:,}" for count in _counts(info)]
-        rows.append([info.name, title, shape, *counts, _state(info.name)])
+        row = [info.name, title, " x ".join(map(str, info.image_shape))]
+        rows.append([*row, *(f"{count:,}" for count in _counts(info)), _state(info.name)])
     print_table(rows)
     print(f"data folder: {data_root()} (EAE_DATA names another)")
     return 0

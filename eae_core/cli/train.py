@@ -12,15 +12,8 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from eae_core.cli.folders import (
-    CHECKPOINT,
-    CODES,
-    RECORD,
-    fresh_folder,
-    installed_versions,
-    save_arrays,
-    write_json,
-)
+from eae_core.cli import folders
+from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, save_arrays
 from eae_core.cli.models import first_of
 from eae_core.cli.words import PROGRAM
 from eae_core.errors import CommandError, UsageError, printable, refusing
@@ -66,11 +59,9 @@ class Training:
             raise UsageError("--log tensorboard needs that package: pip install tensorboard")
         chosen = {f.name: vars(given)[f.name] for f in fields(TrainOptions) if f.name in given}
         self.options = TrainOptions(**chosen, progress=not given.no_progress)
-        options, shown = chosen_options(given), self.options.progress
-        fraction = given.test_fraction
-        self.data = open_data(
-            given.dataset, size=given.size, test_fraction=fraction, progress=shown
-        )
+        options, name, fraction = chosen_options(given), given.dataset, given.test_fraction
+        shown = self.options.progress
+        self.data = open_data(name, size=given.size, test_fraction=fraction, progress=shown)
         self.images = self.data.images("train", given.limit)
         self.others = self.other_images()
         torch.manual_seed(given.seed)  # the first weights
@@ -132,9 +123,8 @@ class Training:
         if not first:
             return 0
         if history.interrupted:
-            where = f"go on with the same words and  {again}"
-            where = where if path.exists() else "before the first step"
-            raise KeyboardInterrupt(f"stopped; {where}")
+            on = f"go on with the same words and  {again}"
+            raise KeyboardInterrupt(f"stopped; {on if path.exists() else 'before the first step'}")
         try:
             self.finish(history)
         except (ValueError, OSError) as error:
@@ -196,14 +186,14 @@ class Training:
             "seconds": round(history.seconds, 2),
             "peak_memory_bytes": history.peak_memory_bytes,
             "data_checksum": images.checksum,
-            "versions": installed_versions(),
+            "versions": folders.installed_versions(),
             "device": describe_device(given.device),
             "notes": "; ".join(notes),
         }
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write them into the folder."""
-        write_json(results, self.folder / RECORD)
+        folders.write_json(results, self.folder / RECORD)
 
     def _write_codes(self) -> str:
         """The codes of training images, to which densities are fitted; of some, if many."""
@@ -236,7 +226,7 @@ class Training:
                 raise UsageError("--resume goes on with the run in a folder: name it with --output")
             if given.devices * given.num_nodes > 1:
                 raise UsageError("several devices share a folder: name it with --output")
-            return fresh_folder(Path("_runs"), f"train-{self.data.name}-{given.model}")
+            return folders.fresh_folder(Path("_runs"), f"train-{self.data.name}-{given.model}")
         started, finished = (folder / CHECKPOINT).exists(), (folder / RECORD).exists()
         if given.resume and not started:
             raise UsageError(f"there is no run in {folder} to resume: leave out --resume")

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from eae_core.models import Autoencoder
 
 AT_ONCE = 500  # images in memory
-GRID_MOST = 100  # images
-STEPS_MOST = 1000  # images on one picture of a path
-SHOWN_MOST = 20  # reconstructions on one picture
+GRID_MOST, SHOWN_MOST, STEPS_MOST = 100, 20, 1000  # images, pairs, steps on one picture
 
 
 def sample(arguments: argparse.Namespace) -> int:
