@@ -9,7 +9,7 @@ from typing import Any
 
 from eae_book.cli.words import add_score_words
 from eae_core.cli.parser import add_train_words
-from eae_core.cli.words import VerbParser, add_quiet, add_verb
+from eae_core.cli.words import VerbParser, add_shared, add_verb
 
 PROGRAM = "python -m eae_book"
 _verb = partial(add_verb, program=PROGRAM)
@@ -73,7 +73,7 @@ def _add_run(verbs: Any) -> None:
         metavar="NAME=VALUE",
         help="replace one value of the notebook's parameters cell; may be repeated",
     )
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 
@@ -97,7 +97,7 @@ def _add_book(verbs: Any) -> None:
     )
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
     _add_jobs(parser, usual="one a core, at most 4; 1 for other profiles than quick")
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 
@@ -112,7 +112,7 @@ def _add_refresh(verbs: Any) -> None:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
     _add_jobs(parser, usual="1, so that the times in their records hold")
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 

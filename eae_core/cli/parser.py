@@ -12,12 +12,9 @@ from eae_core.cli.words import (
     PROGRAM,
     VerbParser,
     add_data,
-    add_device,
-    add_limit,
     add_networks,
     add_output,
-    add_quiet,
-    add_seed,
+    add_shared,
     add_verb,
 )
 
@@ -73,8 +70,7 @@ def add_train_words(parser: VerbParser) -> None:
     add("--learning-rate", type=float, default=1e-3, metavar="R", help="of Adam (default: 0.001)")
     text = "factor from one epoch to the next (1); the EAE paper asks for 0.98 on CIFAR-10"
     add("--learning-rate-decay", type=float, default=1.0, metavar="F", help=text)
-    add_seed(parser)
-    add_device(parser)
+    add_shared(parser, "--seed", "--device", "--limit", "--no-progress")
     text = "of this machine that share a batch (1)"
     add("--devices", type=int, default=1, metavar="N", help=text)
     add("--num-nodes", type=int, default=1, metavar="N", help="machines that share a batch (1)")
@@ -82,11 +78,9 @@ def add_train_words(parser: VerbParser) -> None:
     add("--precision", default="32-true", metavar="NAME", help="32-true (default) or bf16-mixed")
     add("--channels-last", action=either, default=False, help="memory layout many GPUs prefer")
     add("--compile", action=either, default=False, help="compile the loss, for faster steps")
-    add_limit(parser)
     add("--output", type=Path, metavar="DIR", help="default: a new folder under _runs/")
     add("--resume", action="store_true", help="go on with the run in the output folder")
     add("--log", choices=("csv", "tensorboard"), help="also write the terms of each epoch there")
-    add_quiet(parser)
     parser.add_later = _add_model_options
 
 
@@ -129,7 +123,7 @@ def _add_model_verbs(verbs: Any) -> None:
     text += "npz"
     kinds = ("png", "grid", "npz")
     sample.add_argument("--format", nargs="+", choices=kinds, metavar="KIND", help=text)
-    add_seed(sample)
+    add_shared(sample, "--seed")
 
     example = "encode faces --data photos -o codes.npy\nencode faces a.png b.png"
     encode = _add_model_verb(verbs, "encode", "turn images into codes, n x d", example)
@@ -149,8 +143,7 @@ def _add_model_verbs(verbs: Any) -> None:
     defaults = "samples", "codes.npy", "reconstructions.png", "path.png"
     for parser, default in zip((sample, encode, reconstruct, path), defaults, strict=True):
         add_output(parser, default)
-        add_device(parser)
-        add_quiet(parser)
+        add_shared(parser, "--device", "--no-progress")
 
     text = "write encoder and decoder for other programs"
     example = "export faces --onnx -o onnx\nexport faces --torch --safetensors"
@@ -184,14 +177,11 @@ def _add_evaluate(verbs: Any) -> None:
         module="evaluate",
     )
     add_data(parser, required=True)
-    add_limit(parser)
     text = "default: as many as test images, to 10000"
     parser.add_argument("--samples", type=int, metavar="N", help=text)
     add_networks(parser)
-    add_seed(parser)
     add_output(parser)
-    add_device(parser)
-    add_quiet(parser)
+    add_shared(parser, "--limit", "--seed", "--device", "--no-progress")
 
 
 def _add_entropy(verbs: Any) -> None:

@@ -40,22 +40,19 @@ def add_verb(
     return parser
 
 
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
+#: words that mean the same wherever they are taken
+SHARED: dict[str, dict[str, Any]] = {
+    "--device": {"default": "auto", "metavar": "NAME", "help": "auto, cpu, cuda or cuda:N (auto)"},
+    "--limit": {"type": int, "metavar": "N", "help": "use only the first N images of each split"},
+    "--no-progress": {"action": "store_true", "help": "show no progress bar"},
+    "--seed": {"type": int, "default": 0, "metavar": "S", "help": "default: 0"},
+}
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
-    help = "auto (default), cpu, cuda or cuda:N"
-    parser.add_argument("--device", default="auto", metavar="NAME", help=help)
-
-
-def add_seed(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: 0")
-
-
-def add_limit(parser: argparse.ArgumentParser) -> None:
-    help = "use only the first N images of each split"
-    parser.add_argument("--limit", type=int, metavar="N", help=help)
+def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add some of the words that several verbs take."""
+    for name in names:
+        parser.add_argument(name, **SHARED[name])
 
 
 def add_output(parser: argparse.ArgumentParser, default: str | None = None) -> None:
