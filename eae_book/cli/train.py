@@ -250,14 +250,9 @@ def score_lines(scores: Scores) -> list[str]:
         >>> score_lines(Scores("digits", 50, 60, 60, 300, 0, extractors, values))
         ['FD-classifier of 50 samples: standard 9.87, mixture 8.76']
     """
-    from eae_core.evaluation.image_metrics import metric_names
-
     lines = []
     for extractor in scores.extractors:
-        prefix = metric_names(extractor)[0] + "_"
-        found = {
-            k.removeprefix(prefix): v for k, v in scores.values.items() if k.startswith(prefix)
-        }
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+        found = evaluate.frechet_distances(scores, extractor).items()
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in found)
         lines.append(f"{extractor} of {scores.samples} samples: {shown}")
     return lines

@@ -145,6 +145,15 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
         )
 
 
+def frechet_distances(scores: Scores, extractor: str) -> dict[str, float]:
+    """Those by one network, by the set of images."""
+    from eae_core.evaluation.image_metrics import metric_names
+
+    prefix = f"{metric_names(extractor)[0]}_"
+    found = scores.values.items()
+    return {name.removeprefix(prefix): x for name, x in found if name.startswith(prefix)}
+
+
 def _print_scores(scores: Scores) -> None:
     """A table for each evaluation network, a row for each set of images."""
     from eae_core.evaluation.image_metrics import metric_names
@@ -155,12 +164,10 @@ def _print_scores(scores: Scores) -> None:
     )
     for extractor in scores.extractors:
         frechet, label = metric_names(extractor)
-        columns = {extractor: f"{frechet}_"}
-        columns |= {"KID": f"kid_{label}_"}
+        columns = {extractor: f"{frechet}_", "KID": f"kid_{label}_"}
         columns |= {name: f"{name}_{label}_" for name in ("precision", "recall")}
-        made = [k.removeprefix(f"{frechet}_") for k in scores.values if k.startswith(f"{frechet}_")]
         rows = [["images", *columns]]
-        for name in made:
+        for name in frechet_distances(scores, extractor):
             found = [scores.values.get(prefix + name) for prefix in columns.values()]
             rows.append([name, *("-" if x is None else f"{x:.4g}" for x in found)])
         print()

@@ -175,8 +175,8 @@ def _images(
     if bool(arguments.images) == bool(arguments.dataset):
         raise UsageError("name picture files, or data with --data: one of the two")
     if arguments.images:
-        x = read_images(model, arguments.images[:limit])
-        return ImageSet("files", "all", x), [str(path) for path in arguments.images]
+        paths = arguments.images[:limit]
+        return ImageSet("files", "all", read_images(model, paths)), list(map(str, paths))
     data = data_for(model, arguments)
     files: list[str] | None = getattr(data, "files", None)
     split = arguments.split or ("test" if files is None else "all")
