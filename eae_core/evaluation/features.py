@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eae_core.data import ImageSet
 from eae_core.models.using import evaluation_mode
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 FEATURES = 64
 

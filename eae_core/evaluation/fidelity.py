@@ -11,7 +11,7 @@ from eae_core.errors import check_integer
 from eae_core.evaluation.fid import as_features
 from eae_core.torchvision_compat import import_torchvision
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 class KernelDistance(NamedTuple):

@@ -16,7 +16,7 @@ from eae_core.evaluation.energy import energy_band, energy_distance
 from eae_core.evaluation.marginals import axis_distances, axis_threshold, norm_band, norm_distance
 from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 
-REVISION = 1  # 1: the mean of the estimate on N(0, I) is exact; see eae_core.revisions
+REVISION = 1  # 1: the mean of the estimate on N(0, I) is exact; see eae_book.revisions
 # 0: it was that of three simulated samples, some hundredths of a nat off
 
 

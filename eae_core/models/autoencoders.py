@@ -48,7 +48,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
+    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_book.revisions`
     options_class: ClassVar[type[ModelOptions]] = ModelOptions
     options: Any  #: of ``options_class``
     encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code

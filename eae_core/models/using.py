@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # whose methods call these functions
     from eae_core.data import IndexedSource
     from eae_core.models.autoencoders import Autoencoder
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 @contextmanager

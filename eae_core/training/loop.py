@@ -24,7 +24,7 @@ from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import train
 from eae_core.training.trainer import Objective, Trainer, bits
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def fit(
