@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMPAT = "torchvision_compat"
 CORE = [
-    ("errors", "files", "hardware", "distributed", "neighbors", "seeds", "provenance", COMPAT),
-    ("entropy", "records"),
+    ("errors", "files", "hardware", "distributed", "neighbors", "provenance", COMPAT),
+    ("entropy", "records", "seeds"),
     ("data", "constraints", "regularizers"),
     ("models",),
     ("training", "evaluation", "revisions"),

@@ -17,7 +17,7 @@ from eae_core.constraints import standard_gaussian
 from eae_core.entropy import decoder
 
 if TYPE_CHECKING:  # whose methods call these functions
-    from eae_core.data import IndexedSource
+    from eae_core.data import Images
     from eae_core.models.autoencoders import Autoencoder
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
@@ -40,13 +40,13 @@ def _in_batches(
         return torch.cat([function(part.to(device)).float().cpu() for part in parts])
 
 
-def _batches(images: IndexedSource, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
+def _batches(images: Images, rows: Tensor, batch_size: int) -> Iterator[Tensor]:
     return (images.batch(part) for part in rows.split(batch_size))
 
 
 def encode_images(
     model: Autoencoder,
-    images: IndexedSource,
+    images: Images,
     *,
     rows: Tensor | None = None,
     batch_size: int = 500,
@@ -90,9 +90,7 @@ def reconstruct(model: Autoencoder, x: Tensor, *, batch_size: int = 500) -> Tens
     return _in_batches(model, model, x.split(batch_size))
 
 
-def reconstruction_error(
-    model: Autoencoder, images: IndexedSource, *, batch_size: int = 500
-) -> float:
+def reconstruction_error(model: Autoencoder, images: Images, *, batch_size: int = 500) -> float:
     """Squared error summed over pixels and channels, averaged over the data set."""
 
     def errors(x: Tensor) -> Tensor:
