@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import (
+    COINCIDE,
     DuplicatePointsError,
     Reduction,
     Zero,
@@ -36,13 +37,6 @@ __all__ = [
 Correction = Literal["digamma", "log"]
 
 EULER_GAMMA = 0.57721566490153286061
-
-# After "3 of 20 ".
-REPEATED = (
-    "points coincide with their neighbour number {k}, so the estimate is minus infinity. Remove "
-    "duplicates (torch.unique(z, dim=0)), use a larger k, or pass "
-    'zero="floor" with the smallest distance that means anything in your data, e.g. floor=1e-6.'
-)
 
 
 def digamma(n: int) -> float:
@@ -202,4 +196,11 @@ def _refuse_duplicates(log_rho: Tensor, n: int, k: int, group: dist.ProcessGroup
     if group is not None:
         dist.all_reduce(coincide, group=group)
     if coincide:
-        raise DuplicatePointsError(f"{int(coincide)} of {n} {REPEATED.format(k=k)}")
+        raise repeated_points(int(coincide), n, k)
+
+
+def repeated_points(number: int, n: int, k: int) -> DuplicatePointsError:
+    """The error of a sample of n in which so many points coincide with their neighbour."""
+    remedy = "Remove duplicates (torch.unique(z, dim=0))"
+    complaint = COINCIDE.format(of="", k=k, among="", sign="minus", remedy=remedy)
+    return DuplicatePointsError(f"{number} of {n} {complaint}")
