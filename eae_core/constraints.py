@@ -161,10 +161,9 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         momentum: weight of the newest batch in the running moments, or None for the plain average
             of all batches. PyTorch's 0.1 lets a run of some hundred steps reach its moments;
             Keras's default corresponds to 0.01.
-        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them,
-            looked up when it is used: moments are those of all rows, with gradient, so that the
-            constraint and an entropy with the same ``group`` see one sample. Buffers stay equal on
-            all ranks. A copied layer keeps its group; a saved one keeps ``"world"`` and no other.
+        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them:
+            moments are those of all rows, with gradient, and buffers stay equal on all ranks. A
+            copied layer keeps its group; a saved one keeps ``"world"`` and no other.
         device: of the running moments.
         dtype: of the running moments.
 

@@ -92,9 +92,8 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
 
     Raises:
         RuntimeError: torch.distributed is not initialised.
-        TypeError: some rank holds no tensor of floats; every rank raises.
-        ValueError: number of axes, other dimensions or dtypes differ between ranks, or only some
-            ask for a gradient; every rank raises.
+        TypeError, ValueError: some rank holds no tensor of floats, shapes or dtypes differ, or only
+            some ask for a gradient; every rank raises.
     """
     group = process_group(group)
     rank, counts = dist.get_rank(group), [shape[0] for _, shape in _kinds(rows, group)]

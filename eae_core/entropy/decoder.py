@@ -90,10 +90,8 @@ def decoder_entropy(
         progress: show a bar.
 
     Raises:
-        TypeError: the output is no tensor of floats.
-        ValueError: an impossible option, a module on another device, rows that depend on each
-            other, an output with another number of rows, NaN or infinity, or one that derivatives
-            do not reach.
+        TypeError, ValueError: an impossible option, a module on another device, an output that is
+            no finite floats for each code by itself, or one that derivatives do not reach.
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:

@@ -56,10 +56,9 @@ def jacobian_singular_values(
         memory_limit: bytes of working memory; None takes a share of what is free.
 
     Raises:
-        TypeError: the output is no tensor of floats.
-        ValueError: codes that are no (n, d) floats; an output with another number of rows, with
-            NaN or infinity; no derivative, or one that is zero at all codes, as behind ``detach``
-            or ``round``; rows that depend on each other; a limit that is too small.
+        TypeError, ValueError: codes that are no (n, d) floats; an output that is no finite floats
+            for each code by itself; no derivative, or one that is zero at all codes, as behind
+            ``detach`` or ``round``; a limit that is too small.
 
     Example:
         >>> decode = torch.nn.Linear(2, 3, bias=False)

@@ -6,11 +6,10 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.neighbors.search import lengths
+from eae_core.neighbors.search import check_number, lengths
 
 Reduction = Literal["mean", "sum", "none"]
 Zero = Literal["raise", "floor"]
@@ -105,14 +104,11 @@ def check_pair(x: Tensor, y: Tensor, k: int, *, needed: int) -> tuple[Tensor, Te
 
 def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> None:
     """Refuse an option that is none of the known ones, or a floor without its use."""
-    for name, value, known in (
-        ("reduction", reduction, get_args(Reduction)),
-        ("zero", zero, ("raise", "floor")),
-    ):
-        if value not in known:
+    choices = {"reduction": (reduction, Reduction), "zero": (zero, Zero)}
+    for name, (value, kind) in choices.items():
+        if value not in (known := get_args(kind)):
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"k must be an integer, got {k!r}")
+    check_number(k)
     if isinstance(floor, bool | str | bytes):
         raise TypeError(f"floor must be a number, got {floor!r}")
     if zero == "floor" and not (floor is not None and 0 < floor < math.inf):

@@ -40,8 +40,7 @@ class KnnEntropy:
         group: torch.distributed ranks that hold the data set together, ``"world"`` for all of them.
 
     Raises:
-        TypeError: ``dtype`` is no floating dtype, or k is no integer.
-        ValueError: an option of the estimate is unknown, or a floor missing.
+        TypeError, ValueError: an impossible option.
 
     Example:
         >>> z = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
@@ -101,15 +100,11 @@ class KnnEntropy:
         self._batches = 0
 
     def update(self, batch: Tensor) -> None:
-        """Add the rows of a batch; a refused batch changes nothing.
-
-        Args:
-            batch: (rows, d) floats; a batch of no rows is allowed. Copied, so it may be reused.
+        """Add a copy of the rows of a batch (rows, d) of floats; it may have none.
 
         Raises:
-            TypeError: no tensor, or not of floats.
-            ValueError: not rows x d, NaN or infinity, or a d or dtype that differs from those of
-                earlier batches. The batch is named by its number since the last reset, from 0.
+            TypeError, ValueError: no finite floats rows x d, or another d or dtype than before. It
+                names the batch by its number since the last reset, from 0, and changes nothing.
         """
         rows = self._accepted(batch, self._rows, self._batches)
         if len(rows):
@@ -134,11 +129,8 @@ class KnnEntropy:
     def as_metric(self, **options: Any) -> Any:
         """A torchmetrics metric with these options, for its collections, wrappers and loggers.
 
-        It synchronises as others do: every rank gathers all rows. Larger data sets want a ``group``
-        here instead.
-
-        Args:
-            options: of ``torchmetrics.Metric``, such as ``dist_sync_on_step``.
+        It synchronises as others do, every rank gathers all rows: larger data sets want a ``group``
+        here instead. Options are those of ``torchmetrics.Metric``.
 
         Raises:
             ImportError: torchmetrics is not installed.
