@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from eae_core.distributed import Group, gather_rows
 from eae_core.entropy import knn_entropy
 from eae_core.entropy.distributions import Distribution, standard_gaussian
-from eae_core.entropy.samples import autocast_is_on, no_autocast
+from eae_core.entropy.samples import autocast_is_on, check_floats, no_autocast
 from eae_core.errors import nearest
 
 if TYPE_CHECKING:
@@ -30,12 +30,7 @@ def being_traced() -> bool:
 
 def check_code(z: Tensor, latent_dim: int) -> None:
     """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence."""
-    if not isinstance(z, Tensor):
-        raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
-    if not z.is_floating_point():
-        raise TypeError(f"codes must be floating point, got {z.dtype}")
-    if z.layout != torch.strided:
-        raise TypeError(f"codes must be dense, got {z.layout}; try codes.to_dense()")
+    check_floats(z, "codes")
     if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
         raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
 

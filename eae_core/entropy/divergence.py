@@ -94,8 +94,15 @@ def knn_kl_divergence(
     ball, which the published constant, log(m / (n - 1)), is for m = n - 1 alone. An estimate of a
     small divergence may be negative.
 
-    Args and result are those of :func:`knn_cross_entropy`, with ``1 <= k <= min(m, n - 1)``; n and
-    m need not be equal. The local terms estimate log p(x_i) - log q(x_i).
+    Args:
+        x: (n, d) points of p.
+        y: (m, d) points of q; n and m need not be equal.
+        k: which neighbour, in both samples; ``1 <= k <= min(m, n - 1)``.
+        reduction, zero, floor, engine, memory_limit: as in :func:`knn_cross_entropy`, with local
+            terms that estimate log p(x_i) - log q(x_i).
+
+    Returns:
+        A scalar, or (n,) for ``reduction="none"``, with gradient to x and to y.
 
     Raises:
         TypeError, ValueError, DuplicatePointsError: as :func:`knn_cross_entropy`; k > n - 1.

@@ -33,18 +33,9 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
     Anything else is a TypeError or ValueError with its name. NaN and infinity are looked for with
     ``values``, for which a GPU must have finished computing z.
     """
-    word = name.split()[0]  # "batch 3" is a batch
-    if not isinstance(z, Tensor):
-        raise TypeError(
-            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({word})"
-        )
-    if not z.is_floating_point():
-        fix = f"torch.view_as_real({word}).flatten(1)" if z.is_complex() else f"{word}.float()"
-        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {fix}")
-    if z.layout != torch.strided:
-        raise TypeError(f"{name} must be dense, got {z.layout}; try {word}.to_dense()")
+    check_floats(z, name)
     if z.ndim != 2:
-        hint = f"; a sample of scalars is {word}[:, None]" if z.ndim == 1 else ""
+        hint = f"; a sample of scalars is {name.split()[0]}[:, None]" if z.ndim == 1 else ""
         raise ValueError(f"{name} must be n x d, got shape {tuple(z.shape)}{hint}")
     if 0 in z.shape:
         raise ValueError(f"{name} is empty, shape {tuple(z.shape)}")
@@ -61,6 +52,20 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
             )
         z = _widened(z, name)  # finite points whose differences are not
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def check_floats(z: object, name: str) -> None:
+    """Raise TypeError unless this is a dense tensor of floats, with the way to one."""
+    word = name.split()[0]  # "batch 3" is a batch
+    if not isinstance(z, Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({word})"
+        )
+    if not z.is_floating_point():
+        fix = f"torch.view_as_real({word}).flatten(1)" if z.is_complex() else f"{word}.float()"
+        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {fix}")
+    if z.layout != torch.strided:
+        raise TypeError(f"{name} must be dense, got {z.layout}; try {word}.to_dense()")
 
 
 def _widened(z: Tensor, name: str) -> Tensor:
