@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from eae_book.studies.sphere import expected_sphere_estimate
 from eae_core import knn_entropy
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 FOLDER = Path(__file__).resolve().parents[1] / "book/_static/explorables"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -19,7 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy import special, stats
 
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_book.studies.sphere import expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Shape = Literal["gaussian", "sphere"]

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.constraints import CodeBatchNorm, standard_gaussian
+from eae_core.constraints import CodeBatchNorm
 from eae_core.distributed import Group
-from eae_core.entropy.distributions import Distribution
+from eae_core.entropy.distributions import Distribution, standard_gaussian
 from eae_core.models import using
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
-from eae_core.constraints import standard_gaussian
 from eae_core.entropy import decoder
+from eae_core.entropy.distributions import standard_gaussian
 
 if TYPE_CHECKING:  # whose methods call these functions
     from eae_core.data import Images
