@@ -33,6 +33,12 @@ def decoder_l2(decoder: nn.Module, *, stem: bool = False) -> Tensor:
     return torch.stack([weight.float().square().sum() for weight in weights]).sum()
 
 
+def check_gradient(of: str) -> None:
+    """Raise ValueError unless this is one of :data:`GRADIENTS`."""
+    if of not in GRADIENTS:
+        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {of!r}")
+
+
 def gradient_penalty(
     decode: Callable[[Tensor], Tensor], z: Tensor, *, of: str = "energy"
 ) -> tuple[Tensor, Tensor]:
@@ -57,16 +63,12 @@ def gradient_penalty(
     Returns:
         images (n, ...) and the penalty, summed over dimensions, averaged over the batch.
 
-    Raises:
-        ValueError: another name.
-
     Example:
         >>> images, penalty = gradient_penalty(lambda z: 3 * z, torch.zeros(5, 2), of="jacobian")
         >>> penalty  # of the map 3 I in two dimensions
         tensor(18.)
     """
-    if of not in GRADIENTS:
-        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {of!r}")
+    check_gradient(of)
     training = torch.is_grad_enabled()
     with torch.enable_grad():
         z = z.float() if z.requires_grad else z.detach().float().requires_grad_()
@@ -124,5 +126,5 @@ def spectrally_normalize(network: nn.Module) -> None:
         if torch.nn.utils.parametrize.is_parametrized(layer, "weight"):
             raise ValueError("this network is spectrally normalised already")
         spectral_norm(layer)
-        applied = cast(nn.ModuleDict, layer.parametrizations)["weight"]
-        cast(nn.ModuleList, applied)[0] = _FullPrecision(cast(nn.ModuleList, applied)[0])
+        steps = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
+        steps[0] = _FullPrecision(steps[0])

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from eae_core.distributed import Group
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.variational import draw_posterior, gaussian_kl, split_posterior
+from eae_core.models.autoencoders import ModelOptions, squared_error
+from eae_core.models.variational import VAE, draw_posterior, gaussian_kl, split_posterior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,7 @@ class TwoStageVAEOptions(ModelOptions):
                 "second_stage_share must be above 0 and below 1, so that both stages train, got "
                 f"{self.second_stage_share}"
             )
-        for name in ("hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        self.check_sizes("hidden", "layers")
         if not 0 < self.first_gamma < math.inf:
             raise ValueError(f"first_gamma must be finite and above 0, got {self.first_gamma}")
 
@@ -94,7 +92,7 @@ class SecondStage(nn.Module):
         return {"loss": loss, "code_error": error, "code_kl": kl, "code_gamma": gamma}
 
 
-class TwoStageVAE(Autoencoder):
+class TwoStageVAE(VAE):
     r"""Two-stage VAE of Dai and Wipf (2019): images from codes, and codes from N(0, I).
 
     .. math::
@@ -124,26 +122,11 @@ class TwoStageVAE(Autoencoder):
     revision = 1  # 1: as first recorded
     options_class = TwoStageVAEOptions
     options: TwoStageVAEOptions
-    encoder_outputs_per_dim = 2
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: TwoStageVAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
+    def add_layers(self) -> None:
         self.log_gamma = nn.Parameter(torch.tensor(math.log(self.options.first_gamma)))
-        self.second = SecondStage(latent_dim, self.options)
+        self.second = SecondStage(self.latent_dim, self.options)
         self.in_second_stage = False
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log sigma, each (n, d) in float32, of the codes of images x."""
-        return split_posterior(self.encoder(x), self.latent_dim)
-
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
 
     def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
         u = self.code_distribution.sample(n, generator=generator)
@@ -179,10 +162,7 @@ class TwoStageVAE(Autoencoder):
         self.check_images(x)
         frozen, wanted = self.in_second_stage, torch.is_grad_enabled()
         with torch.set_grad_enabled(wanted and not frozen):
-            mean, log_sigma = self.posterior(x)
-            z = draw_posterior(mean, log_sigma, self.group)
-            reconstruction = squared_error(x, self.decode(z))
-            kl = gaussian_kl(mean, log_sigma)
+            z, reconstruction, kl = self.draw_terms(x)
             length = gaussian_code_length(reconstruction, self.log_gamma, x[0].numel())
         with torch.set_grad_enabled(wanted and frozen):
             second = self.second.loss(z.detach())
