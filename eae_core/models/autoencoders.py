@@ -115,10 +115,7 @@ class Autoencoder(nn.Module, ABC):
         return self.code_distribution.sample(n, generator=generator)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Called by the training loop before each epoch (from 0) of a run of so many epochs.
-
-        A model that trains in stages changes its stage here.
-        """
+        """Called before each epoch (from 0) of so many: a model in stages changes its stage."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes z (n, d) of images x (n, c, h, w)."""
@@ -138,8 +135,7 @@ class Autoencoder(nn.Module, ABC):
         """New images (n, c, h, w) of codes that the model, or a density fitted to its codes, draws.
 
         As the next two: without gradient, in evaluation mode, on the model's device, results on the
-        CPU. The same seed gives the same codes on every device; a density is one of
-        :func:`eae_core.evaluation.fit_density`.
+        CPU. A density is one of :func:`eae_core.evaluation.fit_density`.
 
         Example:
             >>> from eae_core.models import build_model
@@ -178,6 +174,20 @@ class Autoencoder(nn.Module, ABC):
     @abstractmethod
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """Named terms of the objective on a batch x; ``"loss"`` is the one to minimise."""
+
+
+def check_shape(model: Any, images: Any) -> None:
+    """Raise ValueError if images, of a name and a shape, are of another shape than the model's."""
+    shape = (getattr(model, "config", None) or {}).get("image_shape")
+    found = tuple(images.image_shape)
+    if shape is None or tuple(shape) == found:
+        return
+    last = tuple(shape) == (*found[-1:], *found[:-1])
+    hint = ": a tensor has its channels first, see x.movedim(-1, 1)" if last else ""
+    raise ValueError(
+        f"the model is for images of shape {tuple(shape)} (channels, height, width), "
+        f"{images.name} has {found}{hint}"
+    )
 
 
 def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:

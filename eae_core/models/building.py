@@ -75,13 +75,6 @@ def published_options(name: str, dataset: str) -> ModelOptions:
     CIFAR-10 and spectral normalisation on CelebA without strengths: L2 is that of RAE-L2, the
     entropy weight 1.
 
-    Args:
-        name: of the model.
-        dataset: one of ``eae_core.data.DATASETS``.
-
-    Raises:
-        ValueError: another model or data set; the nearest is named.
-
     Example:
         >>> published_options("vae", "cifar10")
         VAEOptions(beta=0.072)
@@ -190,8 +183,7 @@ def build_dense_model(
 def rebuild_model(config: Mapping[str, Any]) -> Autoencoder:
     """The model that :attr:`Autoencoder.config` describes, with fresh weights.
 
-    Raises:
-        ValueError: an entry is missing, or the model or an option of it is unknown here.
+    ValueError if an entry is missing, or the model or an option of it is unknown here.
     """
     missing = {"name", "image_shape", "latent_dim", "width", "options"} - set(config)
     if missing:

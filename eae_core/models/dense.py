@@ -31,9 +31,6 @@ def dense_networks(
         normalize: batch-normalise the hidden layers.
         encoder_outputs: numbers that the encoder gives, d by default.
 
-    Raises:
-        ValueError: a size below 1.
-
     Example:
         >>> encoder, decoder = dense_networks((5,), 2, hidden=8)
         >>> decoder[-1]

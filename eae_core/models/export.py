@@ -53,10 +53,8 @@ def export_model(model: Autoencoder, folder: str | Path, *kinds: Kind) -> list[P
         The files, encoder before decoder of each kind.
 
     Raises:
-        ValueError: another kind, or none.
-        UsageError: packages that are missing.
         ExportError: the model cannot be exported, or a file does not compute what it does.
-        OSError: the folder cannot be written to.
+        ValueError, UsageError, OSError: another kind; a package or a folder that is not there.
 
     Example:
         >>> import tempfile

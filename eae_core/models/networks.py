@@ -10,9 +10,8 @@ images in [-1, 1]: four convolutions, or as many as bring the smaller side to ab
 most ``8 * width`` channels; a decoder that starts from a map whose smaller side is about eight and
 ends in one a little too large, if need be, of which the middle is the image.
 
-Differences from the Keras original, none of which changes a shape or a parameter count: PyTorch's
-default initialisation; 5 x 5 strided layers padded symmetrically; running moments with momentum 0.1
-where Keras's 0.99 keeps 0.01 of each batch, so that short runs evaluate well.
+The Keras original has other initial weights, pads its 5 x 5 strided layers on one side more, and
+keeps 0.01 of each batch in the running moments, where PyTorch's 0.1 lets short runs evaluate well.
 """
 
 from __future__ import annotations
@@ -151,10 +150,6 @@ def build_networks(
 
     Returns:
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
-
-    Raises:
-        ValueError: another shape, a side below 4, a size below 1, or more convolutions than there
-            are.
 
     Source:
         Ghosh et al. (2020), official code; Ghose et al. (2020), section 5.1.

@@ -146,9 +146,7 @@ class AEL2Options(ModelOptions):
 class AEL2(Autoencoder):
     r"""Autoencoder with small decoder weights, and nothing that holds the code.
 
-    .. math::
-        \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
-        + \lambda \sum_w w^2
+    .. math:: \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2 + \lambda \sum_w w^2
 
     over the kernels of the decoder's convolutions, see :func:`~eae_core.models.decoder_l2`.
 

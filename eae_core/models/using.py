@@ -119,12 +119,9 @@ def interpolate(
     Args:
         model: a trained model.
         start: (n, c, h, w) images in [0, 1].
-        end: (n, c, h, w) images in [0, 1].
-        steps: images on each path, both ends included, at least 2.
+        end: as many.
+        steps: images on each path, both ends included, at least 2: (n, steps, c, h, w) come out.
         path: ``"spherical"`` or ``"linear"``.
-
-    Returns:
-        (n, steps, c, h, w) images.
 
     Source:
         White (2016), "Sampling generative networks", for the spherical path.

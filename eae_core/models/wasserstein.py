@@ -32,9 +32,6 @@ def imq_mmd(x: Tensor, y: Tensor, *, scales: Sequence[float] = SCALES) -> Tensor
         y: (m, d), m >= 2.
         scales: s.
 
-    Raises:
-        ValueError: other shapes, or a sample of one.
-
     Source:
         Tolstikhin et al. (2018), algorithm 2 and official code.
 
