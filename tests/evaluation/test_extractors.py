@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from eae_core.data import load_images
-from eae_core.evaluation import extractors, frechet_distance
-from eae_core.evaluation.extractors import (
+from eae_core.evaluation import (
     borrowed_features,
     classifier_features,
     extract_features,
+    frechet_distance,
 )
+from eae_core.evaluation import features as module
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_the_classifier_is_trained_once(digits, tmp_path, monkeypatch):
     first = classifier_features(digits, epochs=1, root=tmp_path)
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["classifiers"]
     with monkeypatch.context() as patch:
-        patch.delattr(extractors, "train_classifier")
+        patch.delattr(module, "train_classifier")
         again = classifier_features(digits, epochs=1, root=tmp_path)
         with pytest.raises(NameError):  # another seed is another network
             classifier_features(digits, epochs=1, seed=1, root=tmp_path)
