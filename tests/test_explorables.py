@@ -126,7 +126,9 @@ def test_a_decode_fits_into_a_frame(page):
 
 
 def test_the_latent_explorer_is_light():
-    size = sum((FOLDER / name).stat().st_size for name in ("paper.js", "latent-data.js", "latent.js"))
+    size = sum(
+        (FOLDER / name).stat().st_size for name in ("paper.js", "latent-data.js", "latent.js")
+    )
     assert size <= LARGEST
 
 
