@@ -12,7 +12,7 @@ from eae_book.records import load_records
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "book" / "verdicts.md").read_text(encoding="utf-8")
-GROUPS = {"M": 6, "E": 4, "B": 5, "T": 6, "R": 3, "S": 5, "N": 3}
+GROUPS = {"M": 6, "E": 4, "B": 5, "T": 6, "R": 3, "S": 5, "N": 4}
 CLAIMS = [f"{group}{i + 1}" for group, count in GROUPS.items() for i in range(count)]
 VERDICTS = re.compile(r"true|true, proved|true only if \S.{10,}|false|open")
 HEADING = re.compile(r"^\(claim-([a-z]\d)\)=\n### ([A-Z]\d): (\S.*)$", re.MULTILINE)
@@ -61,8 +61,8 @@ def labels(text):
     return {*found, *re.findall(r"\$\$ \(([a-z0-9-]+)\)", text)}
 
 
-def test_there_are_32_claims_and_each_stands_there_once():
-    assert len(CLAIMS) == 32
+def test_there_are_33_claims_and_each_stands_there_once():
+    assert len(CLAIMS) == 33
     assert list(SECTIONS) == CLAIMS
 
 
@@ -115,7 +115,7 @@ def test_a_label_that_is_not_there_would_be_found():
 
 
 def test_the_numbers_of_the_relatives_are_those_of_their_records():
-    """N1 to N3 speak of all recorded sizes, more than the chapter shows."""
+    """N1 to N4 speak of all recorded sizes, more than the chapter shows."""
     found = {(r.parameters["n"], r.parameters["d"]): r.metrics for r in load_records("preference")}
     assert sorted(found) == [(n, d) for n in (100, 512) for d in (16, 64, 128)]
     for terms in found.values():
@@ -127,6 +127,16 @@ def test_the_numbers_of_the_relatives_are_those_of_their_records():
     assert round(found[100, 16]["sigreg"]["values"]["sphere"], 1) == 0.8
     far = found[100, 128]["sigreg"]
     assert abs(far["values"]["sphere"]) < 4 * far["errors"]["sphere"]
+    entropy = {size: terms["knn_entropy"]["values"] for size, terms in found.items()}
+    spheres = [values["sphere"] for values in entropy.values()]
+    assert [round(-p, 1) for p in (max(spheres), min(spheres))] == [2.8, 12.6]
+    assert all(values["cube"] < 0 for values in entropy.values())
+    shapes = ("wide norms", "correlated pairs", "half rank", "ten clusters", "Laplace")
+    assert min(v[q] for v in entropy.values() for q in shapes) > 3.4
+    faint = {(*size, q): v[q] for size, v in entropy.items() for q in ("ring", "heavy coordinate")}
+    assert [case for case, p in faint.items() if abs(p) > 0.5] == [(512, 16, "ring")]
+    lines = [abs(values["two clusters"]) for values in entropy.values()]
+    assert max(lines) < 0.51
     (settled,) = (r for r in load_records("settled-points") if r.run == "n100-d16")
     assert 0.04 < fmean(settled.metrics["visreg"]["norm_spread"]) < 0.07  # a twentieth
     runs = load_records("models-contest")

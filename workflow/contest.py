@@ -25,38 +25,65 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from matrix import Cell
 from recording import add_places, run_script, script_parser
 
 from eae_book.records import recorded
+from eae_book.studies.contest_entries import enter
 from eae_core.records import Record
 
 STEP = 10**0.5
 GRID = (-2, -1, 0, 1, 2)  # exponents of STEP
 FURTHEST = 6
-CHOSEN_BY = "fd_classifier_standard"
 SEEDS = (0, 1, 2)
 
-#: name to the words of `train`, and to the term whose Gaussian spread is the unit of the weight
-TERMS: dict[str, tuple[dict[str, object], str]] = {
-    "knn": ({}, "knn_entropy"),
-    "pin": ({"radial-weight": 20}, "entropy_radial"),
+
+@dataclass(frozen=True)
+class Entry:
+    """What takes part: words of `train`, and what its weight is called and measured in."""
+
+    words: Mapping[str, object]
+    unit: str | None  # the term whose spread on Gaussian batches is 1; None for plain numbers
+    model: str = "eae"
+    weight: str = "entropy-weight"
+
+
+TERMS: dict[str, Entry] = {
+    "knn": Entry({}, "knn_entropy"),
+    "pin": Entry({"radial-weight": 20}, "entropy_radial"),
     **{
-        name: ({"regularizer": name}, name)
+        name: Entry({"regularizer": name}, name)
         for name in (
             *("sigreg", "visreg", "wristband", "sliced_wasserstein", "cramer_wold"),
             *("mmd", "energy", "koleo", "covariance", "radial"),
         )
     },
+    "sphere": Entry({}, None, model="sphere_encoder", weight="noise"),
 }
-SIZES: dict[str, dict[str, object]] = {
+#: what is changed in the pin, at the weight that was chosen for it
+VARIANTS: dict[str, Mapping[str, object]] = {
+    "pin-5": {"radial-weight": 5},
+    "pin-60": {"radial-weight": 60},
+    "pin-k2": {"radial-weight": 20, "k": 2},
+    "pin-decorrelated": {"regularizer": "pinned_decorrelated"},
+    "pin-slices": {"regularizer": "pinned_slices"},
+    "pin-coverage": {"regularizer": "pinned_coverage"},
+}
+SIZES: dict[str, dict[str, Any]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
-    "cifar10": {"epochs": 10, "limit": 38_000, "learning-rate-decay": 0.7},
-    "celeba64": {"epochs": 20, "limit": 14_000, "learning-rate-decay": 0.84, "judges": ["cifar10"]},
+    "cifar10": {"epochs": 5, "limit": 20_000, "learning-rate-decay": 0.57},
+    "celeba64": {"epochs": 5, "limit": 14_000, "learning-rate-decay": 0.57, "judges": ["cifar10"]},
 }
+#: a process of `train` that knows what is in no package
+TRAIN = (
+    "import sys; from eae_book.studies.contest_entries import enter; from eae_core.cli import "
+    "interrupt_on_termination, main; enter(); interrupt_on_termination(); sys.exit(main())"
+)
 COMMON = {"width": 8, "learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
 
 
@@ -69,46 +96,57 @@ class Setting:
     n: int
     records: Path | None
 
-    def unit(self, term: str) -> float:
-        """The term's standard deviation on Gaussian batches of this size.
+    @property
+    def chosen_by(self) -> str:
+        """The figure of a trial by which a weight is chosen."""
+        return f"fd_{SIZES[self.dataset].get('judges', ['classifier'])[0]}_standard"
+
+    def unit(self, entry: Entry) -> float:
+        """The standard deviation of a term on Gaussian batches of this size.
 
         Raises:
             ValueError: it is not recorded.
         """
+        if entry.unit is None:
+            return 1.0
         name = f"n{self.n}-d{self.d}"
         record = recorded("preference", self.records).get(name)
-        if record is None or TERMS[term][1] not in record.metrics:
+        if record is None or entry.unit not in record.metrics:
             raise ValueError(
-                f"no record of preference/{name} has the spread of {TERMS[term][1]}: python "
+                f"no record of preference/{name} has the spread of {entry.unit}: python "
                 f"workflow/measure_preference.py --sizes {self.n} --dims {self.d}"
             )
-        return float(record.metrics[TERMS[term][1]]["deviation"])
+        return float(record.metrics[entry.unit]["deviation"])
 
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
         """One training; exponent None has no term, and the term "ae" no batch norm either."""
         words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
         words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
+        model = "ae" if term == "ae" else "eae"
         if term == "ae":
             words |= {"normalize-code": False}
         elif exponent is None:
             words["entropy-weight"] = 0
         else:
-            weight = STEP**exponent / self.unit(term)
-            words |= {**TERMS[term][0], "entropy-weight": float(f"{weight:.3g}")}
+            entry = TERMS["pin" if term in VARIANTS else term]
+            weight = STEP**exponent / self.unit(entry)
+            words |= {**VARIANTS.get(term, entry.words), entry.weight: float(f"{weight:.3g}")}
+            model = entry.model
         parts = [f"d{self.d}-n{self.n}", *([term] if term != "ae" else [])]
         variant = "-".join([*parts, *([f"c{exponent}"] if trial else [])])
         profile = "contest-trials" if trial else "contest"
-        model = "ae" if term == "ae" else "eae"
         return Cell(profile, self.dataset, model, variant, seed, tuple(sorted(words.items())))
 
 
 def main(words: list[str] | None = None) -> int:
     """Run what has no record; the status of the script."""
+    enter()
     parser = script_parser("contest", __doc__)
     parser.add_argument("dataset", choices=SIZES)
     parser.add_argument("--latent-dim", type=int, default=16, help="d (16)")
     parser.add_argument("--batch-size", type=int, default=100, help="n (100)")
     parser.add_argument("--terms", nargs="+", choices=TERMS, default=list(TERMS), help="all")
+    parser.add_argument("--variants", action="store_true", help="those of the pin too")
     parser.add_argument("--dry-run", action="store_true", help="only say what comes next")
     add_places(parser)
     arguments = parser.parse_args(words)
@@ -128,6 +166,10 @@ def work(arguments: argparse.Namespace) -> int:
         print(f"{term}: weight {'not chosen yet' if best is None else f'c{best}'}", flush=True)
         for seed in SEEDS if best is not None else ():
             train(setting.cell(term, best, seed, trial=False), arguments)
+    if arguments.variants:
+        best = choose(setting, "pin", arguments)
+        for name, seed in product(VARIANTS, SEEDS if best is not None else ()):
+            train(setting.cell(name, best, seed, trial=False), arguments)
     return 0
 
 
@@ -139,7 +181,7 @@ def choose(setting: Setting, term: str, arguments: argparse.Namespace) -> int | 
         record = train(cell, arguments)
         if record is None:
             return None
-        tried[exponent] = float(record.metrics[CHOSEN_BY])
+        tried[exponent] = float(record.metrics[setting.chosen_by])
         print(f"  {cell.run}: {tried[exponent]:.1f}", flush=True)
     return min(tried, key=tried.__getitem__)
 
@@ -177,7 +219,7 @@ def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
     words = cell.command(str(folder), str(arguments.records) if arguments.records else "")
     words += ["--no-progress", *(["--resume"] if (folder / "model.safetensors").exists() else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "eae_core", *words], env=os.environ, stdout=subprocess.DEVNULL
+        [sys.executable, "-c", TRAIN, *words], env=os.environ, stdout=subprocess.DEVNULL
     )
     if done.returncode == 130 or done.returncode < 0:
         raise KeyboardInterrupt

@@ -25,7 +25,7 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
     if experiment == "long-trial":
         return _training(parameters)
-    if experiment.startswith("models-"):
+    if experiment.startswith("models-") or experiment == "contest-radius":
         return (*_training(parameters), *SCORING, *features)
     if experiment in ("eae-mnist", "eae-celeba"):
         judged = ("features inception",) if experiment == "eae-celeba" else ("features classifier",)

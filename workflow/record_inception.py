@@ -22,14 +22,18 @@ import time
 from typing import Any
 
 from recording import add_work, new_record, run_script, script_parser
-from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
+from trained import (
+    Trained,
+    add_matrix,
+    asked_for,
+    measure_missing,
+    of_matrix,
+    small_network,
+)
 
 from eae_book.records import write_record
-from eae_core.data import ImageSet, load_images
+from eae_core.data import ImageSet
 from eae_core.evaluation import (
-    FeatureExtractor,
-    borrowed_features,
-    classifier_features,
     encode_images,
     fit_density,
     inception_features,
@@ -126,13 +130,6 @@ def of_real(compared: ImageMetrics, images: ImageSet) -> dict[str, float]:
         kid = kernel_distance(features, compared.references[one.name].features, subsets=20)
         values[f"kid_{metric_names(one.name)[1]}_real"] = kid.mean
     return values
-
-
-def small_network(train: ImageSet, device: str) -> FeatureExtractor:
-    """The network that the tables of these images use."""
-    if train.labels is not None:
-        return classifier_features(train, device=device)
-    return borrowed_features(load_images("cifar10"), device=device)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 from recording import is_recorded, one_by_one
 
 from eae_core.data import ImageSet, load_images
+from eae_core.evaluation import FeatureExtractor, borrowed_features, classifier_features
 from eae_core.records import Record, read_record
 
 
@@ -98,3 +99,10 @@ def measure_missing(
     ]
     print(f"{len(found)} models, {len(found) - len(todo)} of them recorded already", flush=True)
     return one_by_one(todo, lambda model: measure(model, arguments), dry_run=arguments.dry_run)
+
+
+def small_network(train: ImageSet, device: str) -> FeatureExtractor:
+    """The network that the tables of these images use."""
+    if train.labels is not None:
+        return classifier_features(train, device=device)
+    return borrowed_features(load_images("cifar10"), device=device)
