@@ -44,7 +44,7 @@ FACTS, CUTS = (
 MOST_SCROLLED = {1400: 0, 390: 12}
 ENOUGH, ENOUGH_LARGE = 4.5, 3.0  # contrast of running and of large text: WCAG 2.1, 1.4.3, level AA
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("book")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SOME = {"book/preface", "book/notation", "book/runs", CHAPTERS[2], CHAPTERS[-1], "search"}
 
 
@@ -54,7 +54,9 @@ def in_browser(pages):
     return pytest.mark.parametrize("page", kept)
 
 
+@cache
 def soup_of(path):
+    """A page, read once for all tests: none of them changes what it reads."""
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
