@@ -1,4 +1,4 @@
-"""How processes share the slow tests: what a file makes for all of its tests is made once.
+"""How processes share the tests: what a file makes for all of its tests is made once.
 
 xdist's own `--dist loadgroup` hands out marked groups by the end of each test's name, and sends
 test by test where pytest does not let it write there, without a word. So this is our own.
@@ -14,19 +14,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @cache
-def shares(file: str) -> bool:
-    """Whether a file makes something for all of its tests, as the built book is."""
-    return 'scope="module"' in (ROOT / file).read_text(encoding="utf-8")
+def splits(file: str) -> bool:
+    """Whether tests of a file go to any process: long ones that share nothing, as chapters."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return "mark.slow" in text and 'scope="module"' not in text
 
 
 def scope(test: str) -> str:
-    """What one process gets at a time: a test, or the whole of a file that shares something."""
+    """What one process gets at a time: a file, or a test."""
     file = test.partition("::")[0]
-    return file if shares(file) else test
+    return test if splits(file) else file
 
 
 class Sharing(LoadScopeScheduling):
-    """The largest files first, then test by test."""
+    """The files of most tests first, at the end test by test, so that all processes end at once."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
@@ -37,6 +38,12 @@ def pytest_xdist_make_scheduler(config, log):
     return Sharing(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
-def pytest_collection_modifyitems(items):
-    """Chapters take longest: begun last, one of them would keep a process alone at the end."""
+COLLECTED = pytest.StashKey[list[str]]()
+"""In a session: all tests but those of `make regress`, also where fewer were asked for."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before any is taken out
+def pytest_collection_modifyitems(session, items):
+    """Of what goes test by test, chapters take longest: they come first."""
     items.sort(key=lambda item: item.path.name != "test_chapters.py")
+    session.stash[COLLECTED] = [i.nodeid for i in items if not i.get_closest_marker("regress")]

@@ -1,4 +1,4 @@
-"""Which slow tests go to one process together."""
+"""Which tests go to one process together."""
 
 import pytest
 from sharing import scope
@@ -13,3 +13,8 @@ def test_what_is_made_once_stays_in_one_process(file):
 def test_chapters_go_one_by_one():
     tests = [f"tests/test_chapters.py::test_a_chapter_runs[{chapter}]" for chapter in ("01", "02")]
     assert [scope(test) for test in tests] == tests
+
+
+def test_files_without_long_tests_stay_whole():
+    for file in ("tests/test_files.py", "eae_core/files.py"):
+        assert scope(f"{file}::one") == file
