@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import operator
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
@@ -18,8 +19,17 @@ class UsageError(CommandError):
     """The request itself is wrong, so nothing was run; the command line exits with status 2."""
 
 
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Within the block an impossible value and a file that cannot be used are a `UsageError`."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+
+
 def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
-    """Say which valid names are close to `word`, or list them all if none is.
+    """Which valid names are close to `word`, or all of them if none is.
 
     >>> nearest("latent_dims", ["latent_dim", "epochs"])
     "did you mean 'latent_dim'?"
@@ -41,8 +51,6 @@ def nearest(word: object, options: Iterable[str], *, count: int = 3) -> str:
 
 def printable(text: str) -> str:
     r"""Text of a file or of an environment with its control characters spelled out.
-
-    A terminal obeys escape codes, whoever wrote them; line ends and tabs stay.
 
     >>> printable("a \x1b[31mred\x1b[0m name")
     'a \\x1b[31mred\\x1b[0m name'

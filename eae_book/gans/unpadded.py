@@ -13,7 +13,7 @@ from eae_core.data.catalogue import SPLITS
 from eae_core.data.images import ImageSet, fingerprint
 from eae_core.data.named import load_images
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 SIDE = 28
 
