@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.entropy.samples import check_sample
 from eae_core.regularizers import covariance_loss, entropy_radial_loss, sliced_wasserstein_loss
-from eae_core.regularizers.common import BatchReduction, times_batch
+from eae_core.regularizers.common import BatchReduction, term
 
 FLOOR = 1e-6  # of distances, as EAE has it in training
 SLICES_WEIGHT = 50.0  # nats per unit of the sliced Wasserstein term
@@ -44,6 +43,7 @@ def pinned_slices_loss(
     return pinned + SLICES_WEIGHT * sliced
 
 
+@term
 def pinned_coverage_loss(
     z: Tensor, *, reduction: BatchReduction = "mean", group: Group = None
 ) -> Tensor:
@@ -61,11 +61,8 @@ def pinned_coverage_loss(
     """
     if group is not None:
         raise ValueError("pinned_coverage is for one process: leave group at None")
-    z = check_sample(z)
-    n, d = z.shape
+    d = z.shape[1]
     drawn = torch.randn_like(z)
     nearest = torch.cdist(drawn, z.detach()).argmin(1)
     gaps = d * (drawn - z[nearest]).norm(dim=1).log().mean()
-    return entropy_radial_loss(z, floor=FLOOR, reduction=reduction) + times_batch(
-        gaps, n, reduction
-    )
+    return entropy_radial_loss(z, floor=FLOOR) + gaps
