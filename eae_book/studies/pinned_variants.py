@@ -64,5 +64,5 @@ def pinned_coverage_loss(
     d = z.shape[1]
     drawn = torch.randn_like(z)
     nearest = torch.cdist(drawn, z.detach()).argmin(1)
-    gaps = d * (drawn - z[nearest]).norm(dim=1).log().mean()
+    gaps: Tensor = d * (drawn - z[nearest]).norm(dim=1).log().mean()
     return entropy_radial_loss(z, floor=FLOOR) + gaps

@@ -53,7 +53,7 @@ def term(
     if returns:
         listed = before if "    Args:\n" in before else f"{before}    Args:\n"
         of_the_batch.__doc__ = f"{listed.rstrip()}\n{ARGUMENTS}\n{returns}{after}"
-    return full_precision(of_the_batch)
+    return full_precision(cast(Callable[Concatenate[Tensor, Options], Tensor], of_the_batch))
 
 
 def full_precision(
