@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -257,6 +258,7 @@ def _binomial_mean(values: Array, n: int, p: float) -> float:
     return float(stats.binom.pmf(index, n, p) @ values[index])
 
 
+@cache
 def sliced_wasserstein_turning_point(d: int, *, offset: float = 0.5, most: int = 10**5) -> int:
     """The least n at which the sliced Wasserstein term prefers a Gaussian to the sphere.
 
@@ -287,6 +289,7 @@ def first_true(holds: Callable[[int], bool], low: int, high: int) -> int:
     return high
 
 
+@cache
 def knn_turning_point(d: int, *, most: int = 10**15) -> int:
     """The least n at which the nearest-neighbour entropy prefers a Gaussian to the sphere.
 

@@ -28,7 +28,7 @@ from eae_core.entropy.jacobian import (
 from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 CHUNK = 2**20  # numbers of the codes that are drawn together, whatever the memory limit
 

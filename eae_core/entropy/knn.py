@@ -23,7 +23,7 @@ from eae_core.entropy.samples import (
 )
 from eae_core.neighbors import Engine, nearest_neighbors
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 __all__ = [
     "Correction",

@@ -21,7 +21,7 @@ from eae_core.regularizers.sliced_wasserstein import SlicedWassersteinLoss
 from eae_core.regularizers.visreg import VISRegLoss
 from eae_core.regularizers.wristband import WristbandLoss
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 #: name to what builds the module
 REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
