@@ -48,10 +48,7 @@ __all__ = [
 
 
 class ConstraintLayer(CodeConstraint):
-    """Dimension and Gaussian coordinates, which all constraints here treat alike.
-
-    Shape:
-        (n, d) to (n, d).
+    """Dimension and Gaussian coordinates, which all constraints here treat alike: (n, d) to (n, d).
 
     Raises:
         ValueError: fewer dimensions than the constraint needs, or another shape.

@@ -161,7 +161,8 @@ def sampled_entropies(
     deficient, width = 0, 0.0
     with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
         dtype = _resolve_dtype(module, place, dtype)
-        for start in range(0, samples, rows := max(CHUNK // latent_dim, 1)):
+        rows = max(CHUNK // latent_dim, 1)  # drawn together, whatever the memory limit
+        for start in range(0, samples, rows):
             n = min(rows, samples - start)
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
             z = torch.randn(n, latent_dim, generator=generator, dtype=torch.float64)

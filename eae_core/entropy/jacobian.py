@@ -234,11 +234,12 @@ def _jacobian(decode: Decode, z: Tensor, tangents: int) -> Tensor:
 def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
     """(n, D, t): what the decoder makes of (t, d) tangents at each code, itself computed once."""
 
-    def along(tangent: Tensor) -> Any:
-        return jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))
+    def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
+        x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
+        return x, moved
 
     with derivable():
-        x, moved = vmap(along, out_dims=(None, 0))(tangents)
+        x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
     checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
     return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
 

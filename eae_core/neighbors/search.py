@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -222,7 +222,7 @@ def _check_search(x: Tensor, y: Tensor | None, k: int, exclude: Tensor | None, e
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
     check_number(k)
-    given = {"x": x} if y is None else {"x": x, "y": y}
+    given: dict[str, Any] = {"x": x} if y is None else {"x": x, "y": y}
     for name, points in given.items():
         if not isinstance(points, Tensor):
             kind = type(points).__name__

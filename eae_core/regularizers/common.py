@@ -50,9 +50,10 @@ def term(
         return value * len(z) if reduction == "sum" else value
 
     before, returns, after = (formula.__doc__ or "").partition("    Returns:\n")
-    listed = before if "    Args:\n" in before else f"{before}    Args:\n"
-    of_the_batch.__doc__ = f"{listed.rstrip()}\n{ARGUMENTS}\n{returns}{after}"
-    return full_precision(of_the_batch)
+    if returns:
+        listed = before if "    Args:\n" in before else f"{before}    Args:\n"
+        of_the_batch.__doc__ = f"{listed.rstrip()}\n{ARGUMENTS}\n{returns}{after}"
+    return full_precision(cast(Callable[Concatenate[Tensor, Options], Tensor], of_the_batch))
 
 
 def full_precision(

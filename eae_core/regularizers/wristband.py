@@ -84,7 +84,8 @@ def wristband_loss(
     if not beta > 0 or batches < 2:
         raise ValueError(f"beta must be above 0 and batches at least 2, got {beta} and {batches}")
     weights = (1.0, radial_weight, moment_weight)
-    means, spreads, total = _calibration(*z.shape, beta, alpha, weights, batches)
+    n, d = z.shape
+    means, spreads, total = _calibration(n, d, beta, alpha, weights, batches)
     parts = wristband_parts(z, beta, alpha)
     scores = [
         weight * (part - mean) / spread
