@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import contest
 import pytest
 import torch
-from contest import CHOSEN_BY, STEP, TERMS, VARIANTS, Setting, choose, exponents, main
+from contest import SIZES, STEP, TERMS, VARIANTS, Setting, choose, exponents, main
 from matrix import Cell
 from parts import parts_of
 
@@ -44,11 +44,19 @@ def test_an_optimum_at_an_end_is_extended_and_one_inside_is_not(monkeypatch, bes
     def train(cell: Cell, _):
         exponent = int(cell.variant.rpartition("-c")[2])
         asked.append(exponent)
-        return SimpleNamespace(metrics={CHOSEN_BY: float(abs(exponent - best))})
+        return SimpleNamespace(metrics={setting().chosen_by: float(abs(exponent - best))})
 
     monkeypatch.setattr(contest, "train", train)
     assert choose(setting(), "sigreg", argparse.Namespace()) == best
     assert asked == tried
+
+
+def test_weights_are_chosen_by_a_figure_that_the_records_of_the_data_set_have():
+    assert setting("mnist").chosen_by == "fd_classifier_standard"
+    assert setting("celeba64").chosen_by == "fd_cifar10_standard"  # faces have no labels
+    assert all(
+        "judge-on" in dict(setting(name).cell("knn", 0, 0, trial=True).words) for name in SIZES
+    )
 
 
 def test_the_search_for_a_weight_ends():

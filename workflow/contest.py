@@ -27,6 +27,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from matrix import Cell
 from recording import add_places, run_script, script_parser
@@ -37,7 +38,6 @@ from eae_book.studies.contest_entries import enter
 STEP = 10**0.5
 GRID = (-2, -1, 0, 1, 2)  # exponents of STEP
 FURTHEST = 6
-CHOSEN_BY = "fd_classifier_standard"
 SEEDS = (0, 1, 2)
 
 
@@ -72,7 +72,7 @@ VARIANTS: dict[str, Mapping[str, object]] = {
     "pin-slices": {"regularizer": "pinned_slices"},
     "pin-coverage": {"regularizer": "pinned_coverage"},
 }
-SIZES: dict[str, dict[str, object]] = {
+SIZES: dict[str, dict[str, Any]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "cifar10": {"epochs": 5, "limit": 20_000, "learning-rate-decay": 0.57},
@@ -99,6 +99,11 @@ class Setting:
     d: int
     n: int
     records: Path | None
+
+    @property
+    def chosen_by(self) -> str:
+        """The figure of a trial by which a weight is chosen."""
+        return f"fd_{SIZES[self.dataset].get('judges', ['classifier'])[0]}_standard"
 
     def unit(self, entry: Entry) -> float:
         """The standard deviation of a term on Gaussian batches of this size.
@@ -180,7 +185,7 @@ def choose(setting: Setting, term: str, arguments: argparse.Namespace) -> int | 
         record = train(cell, arguments)
         if record is None:
             return None
-        tried[exponent] = float(record.metrics[CHOSEN_BY])
+        tried[exponent] = float(record.metrics[setting.chosen_by])
         print(f"  {cell.run}: {tried[exponent]:.1f}", flush=True)
     return min(tried, key=tried.__getitem__)
 
