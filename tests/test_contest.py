@@ -55,7 +55,7 @@ def test_weights_are_chosen_by_a_figure_that_the_records_of_the_data_set_have():
     assert setting("mnist").chosen_by == "fd_classifier_standard"
     assert setting("celeba64").chosen_by == "fd_cifar10_standard"  # faces have no labels
     assert all(
-        "judge-on" in dict(setting(name).cell("knn", 0, 0, trial=True).words) for name in SIZES
+        "score-on" in dict(setting(name).cell("knn", 0, 0, trial=True).words) for name in SIZES
     )
 
 

@@ -103,7 +103,7 @@ class Setting:
     @property
     def chosen_by(self) -> str:
         """The figure of a trial by which a weight is chosen."""
-        return f"fd_{SIZES[self.dataset].get('judges', ['classifier'])[0]}_standard"
+        return f"fd_{SIZES[self.dataset].get('networks', ['classifier'])[0]}_standard"
 
     def unit(self, entry: Entry) -> float:
         """The standard deviation of a term on Gaussian batches of this size.
