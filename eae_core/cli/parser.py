@@ -117,8 +117,8 @@ def _add_model_verbs(verbs: Any) -> None:
     sample.add_argument("-n", type=int, default=64, metavar="N", help="how many (64)")
     text = "of the codes: own (default; N(0, I) unless the model has another), standard (N(0, I)), "
     text += "gaussian, or mixture of ten, the two fitted to codes.npy beside the model"
-    kinds = ("own", "standard", "gaussian", "mixture")
-    sample.add_argument("--distribution", default="own", choices=kinds, help=text)
+    names = ("own", "standard", "gaussian", "mixture")
+    sample.add_argument("--distribution", default="own", choices=names, help=text)
     text = "png (a file each), grid (one picture), npz (one array); default: png grid, of a table "
     text += "npz"
     kinds = ("png", "grid", "npz")
