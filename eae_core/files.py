@@ -60,9 +60,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise _explained(error, path) from error
     finally:
-        # After a move nothing is left to remove; a folder that never was has nothing either.
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # after a move nothing is left to remove
+            temporary.unlink()
 
 
 def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
@@ -114,11 +113,9 @@ def locked(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     lock = path.with_name(f".{path.name[:200]}.lock")
-    file = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        while file is None:
-            file = _take(lock, path)
+        file = _take(lock, path)
     except LockedError:
         raise
     except OSError as error:
@@ -135,26 +132,26 @@ def locked(path: str | Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def _take(lock: Path, path: Path) -> IO[str] | None:
-    """The lock file, opened and locked; None if its last owner removed it in between."""
-    file = lock.open("a+")
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            return file  # a share without locks
-        file.seek(0)
-        owner = file.read() or "another process"
-        file.close()
-        raise LockedError(
-            f"{path} is being written by {owner}: wait for it, end it, or name another place"
-        ) from None
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-            return file
-    file.close()
-    return None
+def _take(lock: Path, path: Path) -> IO[str]:
+    """The lock file, opened and locked."""
+    while True:
+        file = lock.open("a+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                return file  # a share without locks
+            file.seek(0)
+            owner = file.read() or "another process"
+            file.close()
+            raise LockedError(
+                f"{path} is being written by {owner}: wait for it, end it, or name another place"
+            ) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        file.close()  # its last owner removed it in between
 
 
 def expanded(path: str | Path) -> Path:

@@ -128,8 +128,6 @@ def test_coverage_costs_where_no_code_is_and_pulls_the_nearest_code_there():
     half = z * torch.tensor([1.0, 1.0]).where(z[:, :1] > 0, torch.tensor([-1.0, 1.0]))
     extra = [float(pinned_coverage_loss(c) - entropy_radial_loss(c)) for c in (z, half)]
     assert extra[1] > extra[0] + 0.5  # no code on the left
-    with pytest.raises(ValueError, match="leave group at None"):
-        pinned_coverage_loss(z, group="world")
 
 
 def test_trials_see_held_out_images_and_what_is_reported_sees_the_test_images():

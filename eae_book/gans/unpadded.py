@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from eae_core.data.catalogue import SPLITS
-from eae_core.data.images import ImageSet, fingerprint, load_images
+from eae_core.data.images import ImageSet, fingerprint
+from eae_core.data.named import load_images
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 

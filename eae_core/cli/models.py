@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +72,13 @@ def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:
     """Pictures in files as images (n, c, h, w) of the model's size."""
     import numpy as np
 
-    from eae_core.data.pictures import PictureError, no_warnings, read_picture
-    from eae_core.data.values import as_batch
+    from eae_core.data.images import as_batch
+    from eae_core.data.pictures import PictureError, read_picture
 
     check_pictures(model)
     channels, height, width = model.image_shape
     pixels = []
-    with no_warnings():
+    with warnings.catch_warnings(action="ignore"):
         for path in paths:
             try:
                 pixels.append(read_picture(path, (height, width), channels))

@@ -41,15 +41,7 @@ REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
 
 
 def regularizer_options(name: str) -> list[str]:
-    """Names of the options of a term.
-
-    Raises:
-        ValueError: unknown name; the nearest is named.
-
-    Example:
-        >>> regularizer_options("koleo")
-        ['k', 'floor', 'reduction', 'group']
-    """
+    """Names of the options of a term, such as k, floor, reduction and group of ``"koleo"``."""
     if name not in REGULARIZERS:
         raise ValueError(f"unknown regularizer {name!r}; {nearest(name, REGULARIZERS)}")
     return list(inspect.signature(REGULARIZERS[name]).parameters)

@@ -90,7 +90,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, said, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_leave_one_record_and_one_model(tmp_path):
+def test_two_processes_leave_one_record_and_one_model(tmp_path, said):
     folder = tmp_path / "run"
     process = start(
         "train", *SMALL, "--epochs", 2, "--output", folder, "--devices", 2, "--device", "cpu"
@@ -103,9 +103,8 @@ def test_two_processes_leave_one_record_and_one_model(tmp_path):
     )
     record = read_results(folder / "record.json")
     assert "devices" not in record["parameters"]
-    alone = start("train", *SMALL, "--epochs", 2, "--output", tmp_path / "alone", "--device", "cpu")
-    _, err = alone.communicate(timeout=200)  # which closes its pipes, as wait does not
-    assert alone.returncode == 0, err
+    alone = ["train", *SMALL, "--epochs", 2, "--output", tmp_path / "alone", "--device", "cpu"]
+    assert said(*alone)[0] == 0
     whole = read_results(tmp_path / "alone" / "record.json")
     assert record["parameters"] == whole["parameters"]
     assert record["curves"]["reconstruction"] == pytest.approx(

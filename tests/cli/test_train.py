@@ -68,7 +68,7 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--entropy-weight", "-1"], "entropy_weight must be"),
         (["--epochs", "0"], "epochs must be an integer of at least 1"),
         (["--width", "0"], "width"),
-        (["--limit", "0"], "limit must be at least 1"),
+        (["--limit", "0"], "limit must be a whole number of at least 1"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--model", "two_stage_vae", "--epochs", "1"], "needs 2 epochs or more"),
         (["--resume"], "name it with --output"),
