@@ -49,7 +49,7 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
 
 def read_results(path: Path) -> dict[str, Any]:
     """What a record.json says of its run; ValueError or OSError where it cannot be read."""
-    kinds = {"experiment": str, "run": str, "created": str, "device": str}
+    kinds: dict[str, Any] = dict.fromkeys(("experiment", "run", "created", "device"), str)
     kinds |= {"seconds": (int, float), "peak_memory_bytes": int}
     try:
         with path.open(encoding="utf-8") as file:

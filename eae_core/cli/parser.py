@@ -101,60 +101,58 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _add_model_verb(
-    verbs: Any, name: str, help: str, example: str, more: str = "", module: str = "use"
+    verbs: Any, name: str, help: str, example: str, output: str = "", more: str = ""
 ) -> VerbParser:
+    """A verb that is given a model; without an output of its own it writes beside it."""
     more += "MODEL is what train left: model.safetensors, or its folder.\n\n"
+    module = "evaluate" if name == "evaluate" else "use"
     call = f"eae_core.cli.{module}:{name}"
     parser = add_verb(verbs, name, call=call, help=help, example=example, more=more)
     parser.add_argument("model", type=Path, metavar="MODEL", help="its file, or the folder of it")
+    add_output(parser, output)
+    if name != "export":
+        add_shared(parser, "--device", "--no-progress")
     return parser
 
 
 def _add_model_verbs(verbs: Any) -> None:
     """Add sample, encode, reconstruct, interpolate and export."""
-    example = "sample faces -n 1000 -o out"
-    sample = _add_model_verb(verbs, "sample", "make new images with a trained model", example)
+    text, example = "make new images with a trained model", "sample faces -n 1000 -o out"
+    sample = _add_model_verb(verbs, "sample", text, example, "samples")
     sample.add_argument("-n", type=int, default=64, metavar="N", help="how many (64)")
     text = "of the codes: own (default; N(0, I) unless the model has another), standard (N(0, I)), "
     text += "gaussian, or mixture of ten, the two fitted to codes.npy beside the model"
-    kinds = ("own", "standard", "gaussian", "mixture")
-    sample.add_argument("--distribution", default="own", choices=kinds, help=text)
+    names = ("own", "standard", "gaussian", "mixture")
+    sample.add_argument("--distribution", default="own", choices=names, help=text)
     text = "png (a file each), grid (one picture), npz (one array); default: png grid, of a table "
     text += "npz"
     kinds = ("png", "grid", "npz")
     sample.add_argument("--format", nargs="+", choices=kinds, metavar="KIND", help=text)
     add_shared(sample, "--seed")
 
+    text = "turn images into codes, n x d"
     example = "encode faces --data photos -o codes.npy\nencode faces a.png b.png"
-    encode = _add_model_verb(verbs, "encode", "turn images into codes, n x d", example)
-    _add_images(encode)
+    _add_images(_add_model_verb(verbs, "encode", text, example, "codes.npy"))
 
-    example = "reconstruct faces a.png b.png\nreconstruct faces --data photos --limit 10"
     text = "show images above their reconstructions"
-    reconstruct = _add_model_verb(verbs, "reconstruct", text, example)
-    _add_images(reconstruct)
+    example = "reconstruct faces a.png b.png\nreconstruct faces --data photos --limit 10"
+    _add_images(_add_model_verb(verbs, "reconstruct", text, example, "reconstructions.png"))
 
-    example = "interpolate faces a.png b.png --steps 10 -o path.png"
     text = "show the images on a path between the codes of two"
-    path = _add_model_verb(verbs, "interpolate", text, example)
+    example = "interpolate faces a.png b.png --steps 10 -o path.png"
+    path = _add_model_verb(verbs, "interpolate", text, example, "path.png")
     path.add_argument("images", nargs=2, type=Path, metavar="IMAGE", help="two files")
     path.add_argument("--steps", type=int, default=8, metavar="N", help="on the path (8)")
-
-    defaults = "samples", "codes.npy", "reconstructions.png", "path.png"
-    for parser, default in zip((sample, encode, reconstruct, path), defaults, strict=True):
-        add_output(parser, default)
-        add_shared(parser, "--device", "--no-progress")
 
     text = "write encoder and decoder for other programs"
     example = "export faces --onnx -o onnx\nexport faces --torch --safetensors"
     more = "Batches may have any size. What was written is read again and compared with the model, "
     more += "before\nanything is said to be done.\n\n"
-    export = _add_model_verb(verbs, "export", text, example, more)
+    export = _add_model_verb(verbs, "export", text, example, more=more)
     for kind, suffix in {"onnx": "onnx", "torch": "pt2", "safetensors": "safetensors"}.items():
         text = f"encoder.{suffix} and decoder.{suffix}"
         text += ", for torch.export.load" if kind == "torch" else ""
         export.add_argument(f"--{kind}", action="store_true", help=text)
-    add_output(export)
 
 
 def _add_images(parser: argparse.ArgumentParser) -> None:
@@ -172,16 +170,14 @@ def _add_evaluate(verbs: Any) -> None:
         "evaluate",
         "score a trained model by its samples, reconstructions and codes",
         "evaluate faces --data photos\nevaluate digits --data mnist --samples 1000",
-        "Frechet and kernel distances, precision and recall to test images, a report on the code "
-        "and a\npicture; leaves evaluation.json and sheet.png (or .webp).\n\n",
-        module="evaluate",
+        more="Frechet and kernel distances, precision and recall to test images, a report on the "
+        "code\nand a picture; leaves evaluation.json and sheet.png (or .webp).\n\n",
     )
     add_data(parser, required=True)
     text = "default: as many as test images, to 10000"
     parser.add_argument("--samples", type=int, metavar="N", help=text)
     add_networks(parser)
-    add_output(parser)
-    add_shared(parser, "--limit", "--seed", "--device", "--no-progress")
+    add_shared(parser, "--limit", "--seed")
 
 
 def _add_entropy(verbs: Any) -> None:

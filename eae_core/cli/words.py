@@ -55,7 +55,7 @@ def add_shared(parser: argparse.ArgumentParser, *names: str) -> None:
         parser.add_argument(name, **SHARED[name])
 
 
-def add_output(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def add_output(parser: argparse.ArgumentParser, default: str = "") -> None:
     path, help = Path(default) if default else None, default or "the model's folder"
     help = f"default: {help}"
     parser.add_argument("-o", "--output", type=Path, default=path, metavar="PATH", help=help)
