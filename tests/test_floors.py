@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
@@ -71,6 +72,26 @@ def test_a_room_knows_only_rooms_on_floors_below(package):
                 assert floor[parts[1]] < floor[room], where
                 known += 1
     assert known > 10
+
+
+def test_below_the_command_line_no_files_need_each_other_in_a_circle():
+    """Imports on first use, and those for types alone, count too."""
+    above = ("cli", "__init__", "__main__")
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path, room in rooms("eae_core")
+        if room not in above
+    }
+
+    def needed(path):
+        for name in imported(path):
+            known = name if name in files else name.rpartition(".")[0]
+            if known in files and files[known] != path:
+                yield known
+
+    graph = {name: set(needed(path)) for name, path in files.items()}
+    assert sum(map(len, graph.values())) > 100
+    TopologicalSorter(graph).prepare()  # a CycleError names the circle
 
 
 def test_the_package_for_strangers_does_not_know_the_book():
