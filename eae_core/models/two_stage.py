@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from eae_core.models.autoencoders import ModelOptions
+from eae_core.models.networks import check_sizes
 from eae_core.models.variational import VAE
 
 
@@ -36,7 +37,7 @@ class TwoStageVAEOptions(ModelOptions):
                 "second_stage_share must be above 0 and below 1, so that both stages train, got "
                 f"{self.second_stage_share}"
             )
-        self.check_sizes("hidden", "layers")
+        check_sizes(hidden=self.hidden, layers=self.layers)
         if not 0 < self.first_gamma < math.inf:
             raise ValueError(f"first_gamma must be finite and above 0, got {self.first_gamma}")
 
