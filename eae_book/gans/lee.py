@@ -17,7 +17,7 @@ from torch import nn
 
 from eae_core.models.networks import check_sizes
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 IMAGE_SHAPE = (1, 28, 28)
 DEVIATION = 0.02  # of the first weights

@@ -20,7 +20,7 @@ from eae_core.errors import check_integer, nearest
 from eae_core.evaluation.distances import check_codes
 from eae_core.seeds import check_seed
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 #: What :func:`fit_density` knows, with the number of components each fits.
 DENSITIES = {"standard": 0, "gaussian": 1, "mixture": 10}

@@ -24,7 +24,7 @@ from eae_core.evaluation.tensor_cache import cached_tensors, data_folder, tensor
 from eae_core.hardware import resolve_device
 from eae_core.models.using import in_batches
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 FEATURES = 64
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def as_features(features: Any) -> Tensor:

@@ -10,7 +10,7 @@ from eae_core.errors import check_integer
 from eae_core.evaluation.fid import feature_pair
 from eae_core.torchvision_compat import import_torchvision
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 class KernelDistance(NamedTuple):

@@ -24,7 +24,7 @@ from eae_core.evaluation.distances import (
     sliced_wasserstein_band,
 )
 
-REVISION = 1  # 1: the mean of the estimate on N(0, I) is exact; see eae_core.revisions
+REVISION = 1  # 1: the mean of the estimate on N(0, I) is exact; see eae_book.revisions
 # 0: it was that of three simulated samples, some hundredths of a nat off
 
 

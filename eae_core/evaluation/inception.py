@@ -26,7 +26,7 @@ from eae_core.files import expanded, replacing
 from eae_core.hardware import resolve_device
 from eae_core.torchvision_compat import import_torchvision
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 Dimension = Literal[768, 2048]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_core.constraints import standard_gaussian
 from eae_core.data import Images
+from eae_core.entropy.distributions import standard_gaussian
 from eae_core.entropy.samples import DuplicatePointsError
 from eae_core.errors import check_integer
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.constraints import CodeBatchNorm, standard_gaussian
+from eae_core.constraints import CodeBatchNorm
 from eae_core.distributed import Group
-from eae_core.entropy.distributions import Distribution
+from eae_core.entropy.distributions import Distribution, standard_gaussian
 from eae_core.models import using
 
 
@@ -53,7 +53,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
+    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_book.revisions`
     options_class: ClassVar[type[ModelOptions]] = ModelOptions
     options: Any  #: of ``options_class``
     encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code

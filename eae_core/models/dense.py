@@ -9,7 +9,7 @@ from torch import nn
 
 from eae_core.models.networks import CodeLinear, check_sizes
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def dense_networks(

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from eae_core.constraints import standard_gaussian
 from eae_core.entropy import decoder
+from eae_core.entropy.distributions import standard_gaussian
 
 if TYPE_CHECKING:
-    from eae_core.data import IndexedSource
+    from eae_core.data import Images
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 #: a module with ``encode``, ``decode`` and ``latent_dim``: an Autoencoder, or one of one's own
 Model: TypeAlias = Any
@@ -43,13 +43,13 @@ def in_batches(
         return torch.cat([function(part.to(device)).float().cpu() for part in parts])
 
 
-def _batches(images: IndexedSource, rows: Tensor | None, batch_size: int) -> Iterator[Tensor]:
+def _batches(images: Images, rows: Tensor | None, batch_size: int) -> Iterator[Tensor]:
     rows = torch.arange(len(images)) if rows is None else rows
     return (images.batch(part) for part in rows.split(batch_size))
 
 
 def encode_images(
-    model: Model, images: IndexedSource, *, rows: Tensor | None = None, batch_size: int = 500
+    model: Model, images: Images, *, rows: Tensor | None = None, batch_size: int = 500
 ) -> Tensor:
     """Codes z (n, d) of a data set, or of some of its rows, with the running moments of training.
 
@@ -93,7 +93,7 @@ def reconstruct(model: Model, x: Tensor, *, batch_size: int = 500) -> Tensor:
     return in_batches(model, model, x.split(batch_size))
 
 
-def reconstruction_error(model: Model, images: IndexedSource, *, batch_size: int = 500) -> float:
+def reconstruction_error(model: Model, images: Images, *, batch_size: int = 500) -> float:
     """Squared error summed over pixels and channels, averaged over the data set."""
 
     def errors(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import train
 from eae_core.training.trainer import Objective, Trainer, bits
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 FEW_STEPS = 100  # 0.9^100: until then some 1e-5 of the first running moments are left
 
 

@@ -101,7 +101,7 @@ def test_refuses_what_has_no_features():
         extract_features([Pixels()], [torch.full((2, 1, 32, 32), torch.nan)])
 
 
-@pytest.mark.slow
+@pytest.mark.regress
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_learns_real_images(real_data, tmp_path, name):
     train, test = real_data(name, limit=5000), real_data(name, "test", limit=500)
