@@ -90,7 +90,7 @@ def test_runs_of_a_seed_share_their_first_weights(script, words):
     [
         (["--batch-sizes", "2"], "batch_size 2 is too small"),
         (["--weights", "-1"], "entropy_weight must be finite and at least 0"),
-        (["--epochs", "0"], "epochs must be an integer of at least 1"),
+        (["--epochs", "0"], "epochs must be a whole number of at least 1"),
     ],
 )
 def test_bad_sizes_are_one_line_and_no_record(script, words, tmp_path, capsys, option, message):

@@ -164,7 +164,7 @@ def test_a_stopped_cell_is_not_recorded_and_goes_on(script, words, tmp_path, mon
     ("option", "message"),
     [
         (["--width", "0"], "width must be at least 1"),
-        (["--epochs", "0"], "epochs must be an integer of at least 1"),
+        (["--epochs", "0"], "epochs must be a whole number of at least 1"),
         (["--upto", "10"], "digits has no class 10"),
         (["--datasets", "minst"], "no data set 'minst'; did you mean 'mnist'?"),
         (["--limit", "40"], "batch_size 64 is larger than the set"),

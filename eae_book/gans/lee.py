@@ -15,6 +15,8 @@ from typing import Literal
 
 from torch import nn
 
+from eae_core.models.networks import check_sizes
+
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 IMAGE_SHAPE = (1, 28, 28)
@@ -45,7 +47,7 @@ def lee_generator(latent_dim: int = 62, *, width: int = 64) -> nn.Sequential:
         >>> sum(p.numel() for p in lee_generator().parameters())
         6640193
     """
-    _check_sizes(latent_dim=latent_dim, width=width)
+    check_sizes(latent_dim=latent_dim, width=width)
     units, channels = 16 * width, 2 * width
     network = nn.Sequential(
         nn.Linear(latent_dim, units),
@@ -99,13 +101,13 @@ def lee_encoder(latent_dim: int = 62, *, width: int = 64) -> nn.Sequential:
         >>> lee_encoder(5, width=2)(torch.rand(3, 1, 28, 28)).shape
         torch.Size([3, 10])
     """
-    _check_sizes(latent_dim=latent_dim)
+    check_sizes(latent_dim=latent_dim)
     return _trunk(2 * latent_dim, width, "batch")
 
 
 def _trunk(outputs: int, width: int, normalization: Normalization) -> nn.Sequential:
     """Convolutions 28 -> 14 -> 7, a dense layer, and the outputs."""
-    _check_sizes(width=width)
+    check_sizes(width=width)
     units, channels = 16 * width, 2 * width
     network = nn.Sequential(
         nn.Conv2d(IMAGE_SHAPE[0], width, 4, stride=2, padding=1),
@@ -139,9 +141,3 @@ def _initialize(network: nn.Sequential) -> None:
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.ConvTranspose2d):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
-
-
-def _check_sizes(**sizes: int) -> None:
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

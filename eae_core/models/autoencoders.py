@@ -38,12 +38,6 @@ class ModelOptions:
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be finite and at least 0, got {value}")
 
-    def check_sizes(self, *names: str) -> None:
-        """Raise ValueError unless these options are at least 1."""
-        for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-
 
 class Autoencoder(nn.Module, ABC):
     """What every model of this package can do.

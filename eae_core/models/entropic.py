@@ -12,6 +12,7 @@ from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Distribution
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
+from eae_core.models.networks import check_sizes
 from eae_core.models.smoothness import decoder_l2, spectrally_normalize
 from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
 from eae_core.regularizers.registry import regularizer_options
@@ -57,7 +58,7 @@ class EAEOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.check_sizes("k", "entropy_dim")
+        check_sizes(k=self.k, entropy_dim=self.entropy_dim)
         check_constraint(self.constraint, self.coordinates)
         regularizer_options(self.regularizer)  # raises for a name that is unknown
         if self.entropy_map not in ENTROPY_MAPS:

@@ -69,9 +69,10 @@ class RAE(Autoencoder):
 
 @dataclass(frozen=True, kw_only=True)
 class RAEGPOptions(RAEOptions):
-    """Options of :class:`RAEGP`, beside those of :class:`RAE`.
+    """Options of :class:`RAEGP`.
 
     Attributes:
+        latent_weight: beta, of half the squared norm of the code.
         gradient_penalty: weight of the decoder's squared gradient.
         gradient: energy (as RAE's code) or jacobian (as the paper).
     """
@@ -110,7 +111,11 @@ class RAEGP(RAE):
 
 @dataclass(frozen=True, kw_only=True)
 class RAESNOptions(RAEOptions):
-    """Options of :class:`RAESN`, those of :class:`RAE`."""
+    """Options of :class:`RAESN`.
+
+    Attributes:
+        latent_weight: beta, of half the squared norm of the code.
+    """
 
     latent_weight: float = 1.152
 
@@ -165,7 +170,13 @@ class AEL2(Autoencoder):
 
 @dataclass(frozen=True, kw_only=True)
 class RAEL2Options(RAEOptions):
-    """Options of :class:`RAEL2`: those of :class:`RAE` and of :class:`AEL2`."""
+    """Options of :class:`RAEL2`.
+
+    Attributes:
+        latent_weight: beta, of half the squared norm of the code.
+        decoder_l2: weight of the squared decoder kernels.
+        decoder_l2_stem: count the decoder's linear layer too, as the published CelebA runs do.
+    """
 
     weights = ("latent_weight", "decoder_l2")
     latent_weight: float = 0.0128

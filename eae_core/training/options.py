@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 from torch import nn
 
 from eae_core.data import Source
+from eae_core.errors import check_integer
 from eae_core.models.autoencoders import check_shape
 from eae_core.seeds import check_seed
 
@@ -35,7 +35,7 @@ class LoopOptions:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "devices", "num_nodes"):
-            object.__setattr__(self, name, _count(name, getattr(self, name)))
+            object.__setattr__(self, name, check_integer(name, getattr(self, name)))
         object.__setattr__(self, "seed", check_seed(self.seed))
         for name in ("channels_last", "progress", "compile"):
             if not isinstance(value := getattr(self, name, False), bool):
@@ -62,17 +62,6 @@ class LoopOptions:
             raise ValueError(f"beta1 must be at least 0 and below 1, got {beta1}")
 
 
-def _count(name: str, value: object) -> int:
-    """The value as an int, NumPy's integers included; ValueError unless it is at least 1."""
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
-    return number
-
-
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(LoopOptions):
     """How to train: Adam on shuffled batches, the last incomplete batch of an epoch left out.
@@ -81,7 +70,7 @@ class TrainOptions(LoopOptions):
         >>> TrainOptions(epochs=0)
         Traceback (most recent call last):
         ...
-        ValueError: epochs must be an integer of at least 1, got 0
+        ValueError: epochs must be a whole number of at least 1, got 0
     """
 
     learning_rate: float = 1e-3  #: Adam's, in the first epoch

@@ -66,7 +66,7 @@ def test_the_same_words_train_the_same_model(said, tmp_path):
         (["--dataset", "digts"], "did you mean 'digits'"),
         (["--model", "ae", "--k", "1"], "the model ae has no --k; it has --normalize-code"),
         (["--entropy-weight", "-1"], "entropy_weight must be"),
-        (["--epochs", "0"], "epochs must be an integer of at least 1"),
+        (["--epochs", "0"], "epochs must be a whole number of at least 1"),
         (["--width", "0"], "width"),
         (["--limit", "0"], "limit must be a whole number of at least 1"),
         (["--device", "gpu"], "unknown device 'gpu'"),

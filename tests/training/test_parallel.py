@@ -108,7 +108,7 @@ def test_layers_are_as_before_when_the_training_is_over():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"devices": 0}, "devices must be an integer of at least 1"),
+        ({"devices": 0}, "devices must be a whole number of at least 1"),
         ({"strategy": "fsdp"}, "strategy must be auto, ddp or ddp_find_unused_parameters_true"),
         ({"devices": 2, "device": "cuda:1"}, "device must be auto, cpu or cuda where there are"),
     ],
