@@ -13,8 +13,9 @@ import torch
 from matplotlib.colors import to_rgb
 
 from eae_book.render.dark import dark_colours
+from eae_book.studies.sphere import expected_sphere_estimate
 from eae_core import knn_entropy
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 FOLDER = Path(__file__).resolve().parents[1] / "book/_static/explorables"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

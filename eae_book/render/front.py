@@ -13,10 +13,10 @@ from statistics import mean
 
 from PIL import Image
 
-from eae_book.records import caption, recorded
+from eae_book.records import Record, caption, recorded
 from eae_book.sheets import read_recorded_rows
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
-from eae_core.records import Record
+from eae_book.studies.sphere import expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 FRONT = "models-contest"
 SIZE = "d16-n100"
