@@ -94,4 +94,5 @@ def dark_colours(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     turned = values + 1 - values.max(-1, keepdims=True) - values.min(-1, keepdims=True)
     turned *= np.maximum(turned.max(-1, keepdims=True), 1e-9) ** -BRIGHTER
     ground, ink = np.array(GROUND), np.array(INK)
-    return np.rint(ground + (ink - ground) * turned).astype(np.uint8)
+    dark: NDArray[np.uint8] = np.rint(ground + (ink - ground) * turned).astype(np.uint8)
+    return dark

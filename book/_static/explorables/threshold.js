@@ -41,7 +41,7 @@
       const { color } = window.EAE_PAPER;
       const { pen, width, height } = window.EAE_PAPER.pen(canvas, window.innerWidth < 576 ? 0.7 : 0.42);
       const across = (at) => left + ((data.dimensions[at] - least) / (most - least)) * (width - left - 20);
-      const up = (power) => height - low - ((power - 1) / 11) * (height - low - 30);
+      const up = (power) => height - low - ((power - 0.5) / 11.5) * (height - low - 30);
       pen.fillStyle = color("#000");
       pen.font = "13px sans-serif";
       for (let power = 2; power <= 12; power += 2) pen.fillText(`1e${power}`, 6, up(power) + 4);
