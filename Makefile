@@ -5,6 +5,7 @@ RUN = $(VENV)/bin/python -m
 INSTALLED = $(VENV)/.installed
 
 export MPLBACKEND = Agg
+unexport PYTHONDONTWRITEBYTECODE # compiled once, and not by each of the many processes of the tests
 
 .DEFAULT_GOAL := help
 .PHONY: help setup book html check test regress refresh bench gpu clean
@@ -30,14 +31,17 @@ html: setup  ## Build the book from the committed notebooks, without running the
 # Two processes on two cores, one thread each.
 check test regress: export OMP_NUM_THREADS = 1
 
-check: setup  ## Lint, types, unit tests, examples in docstrings: before each commit
+.PHONY: lint
+lint: setup
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+check: lint  ## Lint, types, unit tests, examples in docstrings: before each commit
 	$(RUN) pytest --numprocesses 2 --dist loadfile -m "not slow and not regress"
 
-test: check  ## check, then chapters at quick size, the wheel, the book and its pages
-	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "slow and not regress"
+test: lint  ## check, and chapters at quick size, the wheel, the book and its pages
+	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "not regress"
 
 regress: setup  ## Every chapter at its written size beside its committed outputs, all pages, all links
 	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "regress or browser"

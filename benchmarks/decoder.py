@@ -23,10 +23,9 @@ from torch.func import jacfwd, jacrev, vmap
 from tqdm import tqdm
 
 from eae_book.gans.generators import build_generator
-from eae_book.records import write_record
+from eae_book.records import new_record, record_text, write_record
 from eae_core import decoder_entropy
 from eae_core.entropy.decoder import log_volume
-from eae_core.records import new_record, record_text
 
 SCALE = 1e-4
 FEW, MANY = 32, 256  # samples for which our memory is taken

@@ -26,9 +26,8 @@ import torch
 from contenders import Worker, installed
 from tqdm import tqdm
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core.files import replacing
-from eae_core.records import new_record
 
 NEIGHBORS = (1, 5)
 SEARCH_SIZES = [(n, d) for n in (1_000, 10_000, 50_000, 200_000) for d in (2, 8, 16, 64, 128)]

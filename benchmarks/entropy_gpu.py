@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core import knn_entropy
 from eae_core.hardware import (
     describe_device,
@@ -28,7 +28,6 @@ from eae_core.hardware import (
     reset_peak_memory,
     resolve_device,
 )
-from eae_core.records import new_record
 
 
 def main(words: list[str] | None = None) -> None:

@@ -17,11 +17,10 @@ from pathlib import Path
 
 import torch
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core import build_model, knn_entropy
 from eae_core.hardware import resolve_device
 from eae_core.models import EAEOptions
-from eae_core.records import new_record
 
 REPEATS = 11  # of which the median counts
 

@@ -32,10 +32,9 @@ from sklearn.neighbors import NearestNeighbors
 from tqdm import tqdm
 
 from eae_book.distributions import gaussian, laplace, uniform_cube
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core import knn_entropy
 from eae_core.entropy import knn_kl_divergence, unit_ball_log_volume
-from eae_core.records import new_record
 
 Array = np.ndarray[Any, Any]
 POINTS = 1000

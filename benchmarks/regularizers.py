@@ -18,10 +18,9 @@ from pathlib import Path
 import torch
 from contenders import peak_bytes
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core import knn_entropy
 from eae_core.hardware import peak_memory_bytes, reset_peak_memory, resolve_device
-from eae_core.records import new_record
 from eae_core.regularizers import REGULARIZERS, build_regularizer
 from eae_core.regularizers.registry import regularizer_options
 

@@ -21,11 +21,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core.data import ImageSet, load_images
 from eae_core.hardware import describe_device, peak_memory_bytes, resolve_device
 from eae_core.models import Autoencoder, build_model
-from eae_core.records import new_record
 from eae_core.training import TrainOptions, fit
 
 

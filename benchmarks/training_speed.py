@@ -24,11 +24,10 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from training_loop import pythae_loop
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core.data import ImageSet, load_images
 from eae_core.hardware import describe_device, peak_memory_bytes, resolve_device
 from eae_core.models import Autoencoder, build_model
-from eae_core.records import new_record
 from eae_core.training import TrainOptions, fit
 from eae_core.training import run as training_run
 

@@ -18,9 +18,10 @@ this module makes them known to ``EAEOptions(constraint=...)``.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
+from scipy import stats
 from torch import Generator, Tensor, nn
 
 from eae_book.distributions import draw_normal, draw_uniform, exponential, laplace
@@ -29,13 +30,12 @@ from eae_core.constraints import (
     CONSTRAINTS,
     CodeConstraint,
     build_constraint,
-    check_code,
     check_dimension,
     check_share,
 )
-from eae_core.distributed import Group, gather_rows
+from eae_core.distributed import Group
 from eae_core.entropy.distributions import Distribution
-from eae_core.entropy.samples import autocast_is_on, no_autocast
+from eae_core.entropy.samples import no_autocast
 
 __all__ = [
     "CodeBox",
@@ -46,36 +46,23 @@ __all__ = [
     "build_constraint",
 ]
 
-if TYPE_CHECKING:
-    from scipy import stats
-
 
 class ConstraintLayer(CodeConstraint):
-    """Shape, precision and Gaussian coordinates, which all constraints here treat alike."""
+    """Dimension and Gaussian coordinates, which all constraints here treat alike.
+
+    Shape:
+        (n, d) to (n, d).
+
+    Raises:
+        ValueError: fewer dimensions than the constraint needs, or another shape.
+    """
 
     smallest_dim = 1
-    smallest_batch = 1  # in training mode
     smallest_share: ClassVar[str] = "tiny"  #: beside a code that its precision can tell
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.latent_dim = check_dimension(latent_dim, self.smallest_dim, self.name)
-
-    def forward(self, z: Tensor) -> Tensor:
-        check_code(z, self.latent_dim)
-        if self.training and len(z) < self.smallest_batch:
-            raise ValueError(
-                f"a batch of {len(z)} has no averages to hold fixed: train with at least "
-                f"{self.smallest_batch} images a batch, or call eval()"
-            )
-        mixed = autocast_is_on(z.device)
-        with no_autocast(z.device):
-            constrained = self.constrain(z if z.dtype == torch.float64 else z.float())
-        return constrained if mixed else constrained.to(z.dtype)
-
-    def constrain(self, z: Tensor) -> Tensor:
-        """Constrained codes (n, d) of codes z (n, d) in float32 or float64."""
-        raise NotImplementedError
 
     def gaussian_coordinates(self, z: Tensor) -> tuple[Tensor, Tensor]:
         with no_autocast(z.device):
@@ -95,10 +82,20 @@ class ConstraintLayer(CodeConstraint):
         return str(self.latent_dim)
 
 
-class _BatchAverage(ConstraintLayer):
-    """Divide by an average over the batch, or by its running value in evaluation mode."""
+class BatchAverage(ConstraintLayer):
+    """Divide by an average over the batch, or by its running value in evaluation mode.
 
-    smallest_batch = 2
+    Args:
+        latent_dim: d.
+        eps: smallest average that is divided by.
+        momentum: weight of the newest batch in the running averages.
+        group: ranks that hold the batch together, see :class:`~eae_core.CodeBatchNorm`.
+
+    Raises:
+        ValueError: an impossible option, or a training batch of one.
+    """
+
+    averages = True
     running_scale: Tensor
 
     def __init__(self, latent_dim: int, *, eps: float, momentum: float, group: Group) -> None:
@@ -108,30 +105,24 @@ class _BatchAverage(ConstraintLayer):
         self.eps, self.momentum, self.group = eps, momentum, group
         self.register_buffer("running_scale", torch.ones(self.latent_dim))
 
-    def forward(self, z: Tensor) -> Tensor:
-        if not self.training or self.group is None:
-            return super().forward(z)
-        check_code(z, self.latent_dim)
-        rows, start = gather_rows(z, self.group)
-        return super().forward(rows)[start : start + len(z)]
-
-    def _remember(self, running: Tensor, batch: Tensor) -> None:
+    def _mean(self, z: Tensor, running: Tensor) -> Tensor:
+        """Mean (d,) of the batch, remembered in its running value; else that value."""
+        if not self.training:
+            return running.to(z.dtype)
+        mean = z.mean(0)
         # detach: the running value outlives the graph of the batch.
-        running.lerp_(batch.detach().to(running.dtype), self.momentum)
+        running.lerp_(mean.detach().to(running.dtype), self.momentum)
+        return mean
 
     def _divide(self, z: Tensor, size: Tensor) -> Tensor:
         """Codes z over the mean of its size (n, d); both (n, d), size non-negative."""
-        if self.training:
-            scale = size.mean(0)  # (d,)
-            self._remember(self.running_scale, scale)
-        else:
-            scale = self.running_scale.to(z.dtype)
+        scale = self._mean(size, self.running_scale)
         # A floor in place of an added eps: above it the average is 1 to rounding, and below it (a
         # coordinate that is constant) the code stays finite.
         return z / scale.clamp(min=self.eps)
 
 
-class CodeL1Norm(_BatchAverage):
+class CodeL1Norm(BatchAverage):
     r"""Mean 0 and mean absolute value 1 in every coordinate: Laplace distributions.
 
     .. math:: z_{ij} = \frac{u_{ij} - m_j}{\frac1n \sum_l \lvert u_{lj} - m_j \rvert}
@@ -140,18 +131,6 @@ class CodeL1Norm(_BatchAverage):
     the median at 0, the other condition holds at the maximum by itself, so either centre leads to
     the same Laplace distribution. The mean has a gradient that reaches every code, and its running
     average is the mean of all codes, unlike an average of batch medians for a skewed code.
-
-    Args:
-        latent_dim: d.
-        eps: smallest mean absolute value that is divided by.
-        momentum: weight of the newest batch in the running averages.
-        group: ranks that hold the batch together, see :class:`~eae_core.CodeBatchNorm`.
-
-    Shape:
-        (n, d) to (n, d), n >= 2 in training mode.
-
-    Raises:
-        ValueError: an impossible option, another shape, or a training batch of one.
 
     Source:
         Ghose et al. (2020), section 3.3, which names L1 layers; their use in place of batch
@@ -173,12 +152,7 @@ class CodeL1Norm(_BatchAverage):
         self.register_buffer("running_center", torch.zeros(self.latent_dim))
 
     def constrain(self, z: Tensor) -> Tensor:
-        if self.training:
-            center = z.mean(0)  # (d,)
-            self._remember(self.running_center, center)
-        else:
-            center = self.running_center.to(z.dtype)
-        z = z - center
+        z = z - self._mean(z, self.running_center)
         # No correction for small batches, unlike batch normalisation's n / (n - 1): a centre that
         # is off by the noise of n codes lowers E|z| by 1/n and raises it by p(0) Var(m) = 1/n
         # under the Laplace distribution.
@@ -195,12 +169,10 @@ class CodeL1Norm(_BatchAverage):
 
     @property
     def marginal(self) -> stats.rv_continuous:
-        from scipy import stats
-
         return stats.laplace()
 
 
-class CodeUnitMean(_BatchAverage):
+class CodeUnitMean(BatchAverage):
     r"""Non-negative with mean 1 in every coordinate: exponential distributions.
 
     .. math:: z_{ij} = \frac{y_{ij}}{\frac1n \sum_l y_{lj}}, \qquad y = \log(1 + e^u)
@@ -209,18 +181,6 @@ class CodeUnitMean(_BatchAverage):
     and the one of largest entropy does not depend on the map. ReLU sends half of the line to one
     point, where there is no density and the encoder no gradient; the absolute value folds codes u
     and -u onto each other, which no decoder can undo.
-
-    Args:
-        latent_dim: d.
-        eps: smallest mean that is divided by.
-        momentum: weight of the newest batch in the running mean.
-        group: ranks that hold the batch together, see :class:`~eae_core.CodeBatchNorm`.
-
-    Shape:
-        (n, d) to (n, d), n >= 2 in training mode.
-
-    Raises:
-        ValueError: an impossible option, another shape, or a training batch of one.
 
     Source:
         Cover and Thomas (2006), chapter 12, for the distribution.
@@ -251,8 +211,6 @@ class CodeUnitMean(_BatchAverage):
 
     @property
     def marginal(self) -> stats.rv_continuous:
-        from scipy import stats
-
         return stats.expon()
 
 
@@ -261,12 +219,6 @@ class CodeBox(ConstraintLayer):
 
     One-to-one onto the open cube, so every distribution in it can be reached; no batch is needed.
     Scaling by the smallest and largest code of a batch would leave codes of new images outside.
-
-    Shape:
-        (n, d) to (n, d).
-
-    Raises:
-        ValueError: latent_dim < 1 or another shape.
 
     Example:
         >>> CodeBox(1)(torch.tensor([[0.0], [20.0]])).flatten()
@@ -294,8 +246,6 @@ class CodeBox(ConstraintLayer):
 
     @property
     def marginal(self) -> stats.rv_continuous:
-        from scipy import stats
-
         return stats.uniform(-1, 2)
 
 
@@ -303,13 +253,8 @@ class CodeSphere(ConstraintLayer):
     r"""Norm 1 of every code: the uniform distribution on the sphere, ``z = u / |u|``.
 
     It has no density in R^d, where its entropy is minus infinity. :attr:`distribution` and
-    :meth:`entropy` are with respect to the area of the sphere, of d - 1 dimensions.
-
-    Shape:
-        (n, d) to (n, d), d >= 2. The code 0 has no direction and stays where it is.
-
-    Raises:
-        ValueError: latent_dim < 2 or another shape.
+    :meth:`entropy` are with respect to the area of the sphere, of d - 1 dimensions, d >= 2. The
+    code 0 has no direction and stays where it is.
 
     Source:
         Sablayrolles et al. (2019), whose KoLeo loss is the estimator on this sphere.
@@ -348,8 +293,6 @@ class CodeSphere(ConstraintLayer):
 
     @property
     def marginal(self) -> stats.rv_continuous:
-        from scipy import stats
-
         # By Archimedes for d = 3, where it is uniform.
         half = (self.latent_dim - 1) / 2
         return stats.beta(half, half, -1, 2)

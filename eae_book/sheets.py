@@ -9,11 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from eae_book.records import results_root
+from eae_book.records import Record, results_root
 from eae_core.data import dataset_info
 from eae_core.evaluation.densities import DENSITIES
 from eae_core.evaluation.sheets import COLUMNS, SUFFIXES, sheet_names
-from eae_core.records import Record
 
 
 def read_sheet(path: str | Path, image_shape: tuple[int, int, int]) -> Tensor:
@@ -52,8 +51,8 @@ def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[s
     Which densities could be fitted, so that they have rows, stands in the record.
 
     Args:
-        record: of a model that was scored, see ``eae train --score``.
-        root: the folder of all records, :func:`eae_core.records.results_root` by default.
+        record: of a model that was scored, see ``python -m eae_book train --score``.
+        root: the folder of all records, :func:`eae_book.records.results_root` by default.
 
     Returns:
         Rows (10, c, h, w) in [0, 1] by name; none if no sheet lies beside the record.
@@ -62,7 +61,7 @@ def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[s
         ValueError: a sheet with another number of rows than the record speaks of.
 
     Example:
-        >>> from eae_core.records import new_record
+        >>> from eae_book.records import new_record
         >>> record = new_record("demo", "a", parameters={"dataset": "mnist"}, metrics={})
         >>> read_recorded_rows(record)
         {}
@@ -71,7 +70,7 @@ def read_recorded_rows(record: Record, root: str | Path | None = None) -> dict[s
     path = next((p for s in SUFFIXES if (p := folder / f"{record.run}{s}").is_file()), None)
     if path is None:
         return {}
-    fitted = [law for law in DENSITIES if f"log_density_{law}" in record.metrics]
+    fitted = [name for name in DENSITIES if f"log_density_{name}" in record.metrics]
     names = sheet_names(["own", *fitted])
     rows = read_sheet(path, dataset_info(record.parameters["dataset"]).image_shape)
     if len(rows) != len(names):

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from eae_core.distributed import Group, gather_rows
-from eae_core.entropy import gaussian_entropy_bound, knn_entropy
-from eae_core.entropy.distributions import Distribution
-from eae_core.entropy.samples import no_autocast
-from eae_core.errors import check_integer, nearest
+from eae_core.entropy import knn_entropy
+from eae_core.entropy.distributions import Distribution, standard_gaussian
+from eae_core.entropy.samples import autocast_is_on, check_floats, no_autocast
+from eae_core.errors import nearest
 
 if TYPE_CHECKING:
     from scipy import stats
@@ -29,29 +29,14 @@ def being_traced() -> bool:
 
 
 def check_code(z: Tensor, latent_dim: int) -> None:
-    """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence.
-
-    Raises:
-        TypeError: z is no tensor of floats.
-        ValueError: another shape.
-    """
-    if not isinstance(z, Tensor):
-        raise TypeError(f"codes must be a torch.Tensor, got {type(z).__name__}")
-    if not z.is_floating_point():
-        raise TypeError(f"codes must be floating point, got {z.dtype}")
-    if z.layout != torch.strided:
-        raise TypeError(f"codes must be dense, got {z.layout}; try codes.to_dense()")
+    """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence."""
+    check_floats(z, "codes")
     if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
         raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
 
 
 def check_dimension(latent_dim: object, least: int, name: str) -> int:
-    """The number of coordinates as an int, also NumPy's.
-
-    Raises:
-        TypeError: no integer.
-        ValueError: fewer than a constraint can have.
-    """
+    """The number of coordinates as an int, also NumPy's, if a constraint can have so few."""
     if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
         raise TypeError(f"latent_dim must be an integer, got {latent_dim!r}")
     if latent_dim < least:
@@ -62,14 +47,7 @@ def check_dimension(latent_dim: object, least: int, name: str) -> int:
 
 
 def check_share(name: str, value: object, largest: float = math.inf) -> None:
-    """Raise TypeError or ValueError unless this is a finite number above 0 and up to the largest.
-
-    Example:
-        >>> check_share("momentum", None, 1)
-        Traceback (most recent call last):
-        ...
-        TypeError: momentum must be a number, got None
-    """
+    """Raise unless this is a finite number above 0 and up to the largest."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if not 0 < value <= largest or value == math.inf:
@@ -86,18 +64,36 @@ class CodeConstraint(nn.Module):
 
     name: ClassVar[str]  #: how :func:`~eae_core.constraints.build_constraint` calls it
     coordinates: ClassVar[tuple[str, ...]] = ("code", "gaussian")  #: that :meth:`entropy` takes
+    averages: ClassVar[bool] = False  #: whether averages of the batch are held, in training mode
+    latent_dim: int
+    group: Group = None
+
+    def forward(self, z: Tensor) -> Tensor:
+        check_code(z, self.latent_dim)
+        everyone = self.group if self.training else None
+        rows, start = (z, 0) if everyone is None else gather_rows(z, everyone)
+        if self.training and self.averages and len(rows) < 2:
+            raise ValueError(
+                f"a batch of {len(rows)} has no averages to hold fixed: train with at least two "
+                "images a batch, or call eval()"
+            )
+        with no_autocast(z.device):
+            constrained = self.constrain(rows if rows.dtype == torch.float64 else rows.float())
+        constrained = constrained.to(self.result_dtype(z, constrained.dtype))
+        # Without the slice where all rows are its own: an export would fix their number.
+        return constrained if rows is z else constrained[start : start + len(z)]
+
+    def constrain(self, rows: Tensor) -> Tensor:
+        """Constrained codes (n, d) of all rows (n, d) of a batch, in float32 or float64."""
+        raise NotImplementedError
+
+    def result_dtype(self, z: Tensor, wide: torch.dtype) -> torch.dtype:
+        """That of constrained codes which were computed in a wide dtype: as wide under autocast."""
+        return wide if autocast_is_on(z.device) else z.dtype
 
     @property
     def distribution(self) -> Distribution:
-        """That of largest entropy under the constraint, with its entropy in nats and a sampler.
-
-        Example:
-            >>> distribution = CodeBatchNorm(2).distribution
-            >>> distribution.name, round(distribution.entropy, 4)  # log(2 pi e)
-            ('Gaussian', 2.8379)
-            >>> distribution.sample(5, generator=torch.Generator().manual_seed(0)).shape
-            torch.Size([5, 2])
-        """
+        """That of largest entropy under the constraint, with its entropy in nats and a sampler."""
         raise NotImplementedError
 
     @property
@@ -142,22 +138,6 @@ class CodeConstraint(nn.Module):
         raise NotImplementedError
 
 
-def standard_gaussian(latent_dim: int) -> Distribution:
-    """N(0, I), drawn in single precision: seeded codes are those that torch.randn gives.
-
-    Example:
-        >>> standard_gaussian(1)
-        Distribution(name='Gaussian', dimension=1, entropy=1.418...)
-    """
-    d = check_integer("dimension", latent_dim)
-
-    def draw(n: int, generator: Generator) -> Tensor:
-        return torch.randn(n, d, generator=generator, device=generator.device).double()
-
-    zero = torch.zeros(d, dtype=torch.float64)
-    return Distribution("Gaussian", d, gaussian_entropy_bound(d), zero, zero + 1, draw)
-
-
 class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     r"""Batch normalisation of a code, without scale and shift.
 
@@ -176,10 +156,9 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         momentum: weight of the newest batch in the running moments, or None for the plain average
             of all batches. PyTorch's 0.1 lets a run of some hundred steps reach its moments;
             Keras's default corresponds to 0.01.
-        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them,
-            looked up when it is used: moments are those of all rows, with gradient, so that the
-            constraint and an entropy with the same ``group`` see one sample. Buffers stay equal on
-            all ranks. A copied layer keeps its group; a saved one keeps ``"world"`` and no other.
+        group: torch.distributed ranks that hold the batch together, or ``"world"`` for all of them:
+            moments are those of all rows, with gradient, and buffers stay equal on all ranks. A
+            copied layer keeps its group; a saved one keeps ``"world"`` and no other.
         device: of the running moments.
         dtype: of the running moments.
 
@@ -201,6 +180,7 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     """
 
     name = "batch_norm"
+    averages = True
 
     def __init__(
         self,
@@ -217,33 +197,23 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         if momentum is not None:
             check_share("momentum", momentum, 1)
         super().__init__(latent_dim, eps, momentum, affine=False, device=device, dtype=dtype)
-        self.group = group
+        self.group, self.latent_dim = group, latent_dim
 
     def forward(self, z: Tensor) -> Tensor:
-        check_code(z, self.num_features)
-        if self.training and self.group is not None:
-            rows, start = gather_rows(z, self.group)
-        else:
-            rows, start = z, 0
-        if self.training and len(rows) < 2:
-            raise ValueError(
-                "a batch of one has no variance: train with at least two images a batch"
-            )
-        with no_autocast(z.device):
-            normalized = self._normalize(rows if rows.dtype == torch.float64 else rows.float())
-        if self.running_mean is not None and z.dtype == self.running_mean.dtype:
-            normalized = normalized.to(z.dtype)  # of a layer in half precision
-        # Without the slice where all rows are its own: an export would fix their number.
-        return normalized if rows is z else normalized[start : start + len(z)]
+        return CodeConstraint.forward(self, z)
 
-    def _normalize(self, rows: Tensor) -> Tensor:
+    def result_dtype(self, z: Tensor, wide: torch.dtype) -> torch.dtype:
+        half = self.running_mean is not None and z.dtype == self.running_mean.dtype
+        return z.dtype if half else wide
+
+    def constrain(self, rows: Tensor) -> Tensor:
         """Batch normalisation with moments in the dtype of the rows, whatever that of the buffers.
 
         PyTorch's own refuses double codes beside the buffers of a layer in single precision.
         """
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         if mean is None or var is None or count is None or mean.dtype == rows.dtype:
-            return super().forward(rows)
+            return nn.BatchNorm1d.forward(self, rows)
         if self.training:
             count.add_(1)
         newest = 1 / float(count) if self.training and self.momentum is None else self.momentum

@@ -61,9 +61,7 @@ class _SumRows(Function):
 def process_group(group: Group) -> dist.ProcessGroup:
     """The process group that ``"world"`` or a group stands for, now.
 
-    Raises:
-        RuntimeError: torch.distributed is not initialised.
-        TypeError: neither a process group nor ``"world"``.
+    Anything else is a TypeError, and without an initialised torch.distributed a RuntimeError.
     """
     if isinstance(group, str) and group != "world":
         raise TypeError(f"group must be a process group or 'world', got {group!r}")
@@ -94,9 +92,8 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
 
     Raises:
         RuntimeError: torch.distributed is not initialised.
-        TypeError: some rank holds no tensor of floats; every rank raises.
-        ValueError: number of axes, other dimensions or dtypes differ between ranks, or only some
-            ask for a gradient; every rank raises.
+        TypeError, ValueError: some rank holds no tensor of floats, shapes or dtypes differ, or only
+            some ask for a gradient; every rank raises.
     """
     group = process_group(group)
     rank, counts = dist.get_rank(group), [shape[0] for _, shape in _kinds(rows, group)]
@@ -107,14 +104,8 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
 def rows_in_turn(rows: Tensor, group: Group) -> Iterator[tuple[int, Tensor]]:
     """The rows of each rank with its number, this rank's own first; without gradient.
 
-    They go around a ring, so that no rank holds more than three shares of them at a time.
-
-    Args:
-        rows: (n_r, ...) of this rank; a rank without rows may hold any empty tensor.
-        group: the process group, or ``"world"``.
-
-    Raises:
-        RuntimeError, TypeError, ValueError: as :func:`gather_rows`.
+    They go around a ring, so that no rank holds more than three shares of them at a time. Arguments
+    and errors are those of :func:`gather_rows`; a rank without rows may hold any empty tensor.
     """
     group = process_group(group)
     kinds = _kinds(rows, group, empty_fit=True)
@@ -172,10 +163,6 @@ def noise_like(x: Tensor, group: Group) -> Tensor:
 
     With a group every rank, whose generators are in the same state, draws that of the whole batch
     and keeps that of its own rows: together they have what one process has.
-
-    Example:
-        >>> noise_like(torch.ones(2, 3), None).shape
-        torch.Size([2, 3])
     """
     if group is None:
         return torch.randn_like(x)

@@ -32,8 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when the block ends well.
 
     Whoever reads ``path`` meanwhile sees the old file or the new one, never a part. If the block
-    fails, the old file stays and the temporary one is removed; what a process that was killed left
-    behind is removed by a later one.
+    fails, the old file stays; what a killed process left behind is removed by a later one.
 
     Raises:
         OSError: the folder cannot be made or written to, or the disk is full.
@@ -47,7 +46,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         ('hello', 1)
     """
     path = Path(path)
-    temporary = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path, idle=LONGEST_WRITE)
@@ -56,33 +55,28 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         with suppress(OSError):  # some shares have modes of their own
             temporary.chmod(mode)
-        _flush(temporary)
+        _flush(temporary)  # before the name points to it
         temporary.replace(path)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
-        # After a move nothing is left to remove; a folder that never was has nothing either.
-        if temporary.parent.is_dir():
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # after a move nothing is left to remove
+            temporary.unlink()
 
 
 def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
     """Remove temporary files of ``path`` that nobody wrote to for so many seconds."""
-    for left in path.parent.glob(f"{glob.escape(_prefix(path))}*.part"):
+    for left in path.parent.glob(f".{glob.escape(path.name[:200])}.*.part"):
         with suppress(OSError):  # another process was faster
             if time.time() - left.stat().st_mtime >= idle:
                 left.unlink()
 
 
 def check_writable(folder: str | Path, *, room: int = 0) -> None:
-    """Write a file as :func:`replacing` does and remove it, so that hours of work do not end there.
-
-    Args:
-        folder: is made if it is missing.
-        room: bytes that must be free.
+    """Make a folder, write to it and remove what was written, before hours of work end there.
 
     Raises:
-        OSError: the folder cannot be made or written to, or there is less room.
+        OSError: it cannot be made or written to, or less than ``room`` bytes are free.
     """
     folder = Path(folder)
     probe = folder / f".probe-{secrets.token_hex(4)}"
@@ -101,9 +95,8 @@ def check_writable(folder: str | Path, *, room: int = 0) -> None:
 def locked(path: str | Path) -> Iterator[None]:
     """Within the block no other process gets this lock; a process that dies gives it up.
 
-    The lock lies in a hidden file beside ``path`` that names its owner. It is the operating
-    system's own (``flock``), so that a lock whose owner was killed holds nobody up. Without such
-    locks (on Windows, and on shares that have none) nothing is protected.
+    It is the operating system's own (``flock``), on a hidden file beside ``path`` that names its
+    owner. Without such locks (on Windows, on some shares) nothing is protected.
 
     Raises:
         LockedError: another process has it; says which, on which machine and since when.
@@ -120,11 +113,9 @@ def locked(path: str | Path) -> Iterator[None]:
     """
     path = Path(path)
     lock = path.with_name(f".{path.name[:200]}.lock")
-    file = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        while file is None:
-            file = _take(lock, path)
+        file = _take(lock, path)
     except LockedError:
         raise
     except OSError as error:
@@ -141,57 +132,41 @@ def locked(path: str | Path) -> Iterator[None]:
                 lock.unlink()
 
 
-def _take(lock: Path, path: Path) -> IO[str] | None:
-    """The lock file, opened and locked; None if its last owner removed it in between."""
-    file = lock.open("a+")
-    try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):
-            return file  # a share without locks
-        file.seek(0)
-        owner = file.read() or "another process"
-        file.close()
-        raise LockedError(
-            f"{path} is being written by {owner}: wait for it, end it, or name another place"
-        ) from None
-    with suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
-            return file
-    file.close()
-    return None
+def _take(lock: Path, path: Path) -> IO[str]:
+    """The lock file, opened and locked."""
+    while True:
+        file = lock.open("a+")
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                return file  # a share without locks
+            file.seek(0)
+            owner = file.read() or "another process"
+            file.close()
+            raise LockedError(
+                f"{path} is being written by {owner}: wait for it, end it, or name another place"
+            ) from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        file.close()  # its last owner removed it in between
 
 
 def expanded(path: str | Path) -> Path:
-    """The path with ``~`` as a home.
-
-    Raises:
-        ValueError: the home of a user whom this machine does not know.
-
-    Example:
-        >>> expanded("~no_such_user/x")
-        Traceback (most recent call last):
-        ...
-        ValueError: ~no_such_user/x begins with the home of a user whom this machine does not know
-    """
+    """The path with ``~`` as a home; ValueError if that of a user whom nobody here knows."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise ValueError(
-            f"{path} begins with the home of a user whom this machine does not know"
-        ) from error
+        raise ValueError(f"{path} begins with the home of a user whom nobody here knows") from error
 
 
 @contextmanager
 def read_as_numpy(path: str | Path) -> Iterator[None]:
     """Within the block every way in which NumPy fails on a file is a ValueError that names it.
 
-    Nothing in a file is executed: ``numpy.load`` must be given ``allow_pickle=False``.
-
-    Raises:
-        ValueError: a file that is no array, is damaged, or declares more than memory holds.
-        OSError: it cannot be read.
+    A file that cannot be read is an OSError. ``numpy.load`` must be given ``allow_pickle=False``.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
@@ -202,20 +177,12 @@ def read_as_numpy(path: str | Path) -> Iterator[None]:
     except MemoryError as error:
         raise ValueError(f"{path} declares more numbers than the memory holds: {error}") from error
     except Exception as error:  # its readers of headers and of zip files have errors of their own
-        said = (
-            "it is none, or a pickle, which could run code"
-            if "pickle" in str(error)
-            else str(error)
-        )
+        pickle = "pickle" in str(error)
+        said = "it is none, or a pickle, which could run code" if pickle else str(error)
         raise ValueError(f"{path} holds no array of numbers written by NumPy: {said}") from error
 
 
-def _prefix(path: Path) -> str:
-    return f".{path.name[:200]}."  # a name has 255 bytes at most
-
-
 def _flush(path: Path) -> None:
-    """Bring a file to the disk, before its name points to it."""
     with path.open("rb+") as file:
         try:
             os.fsync(file.fileno())
@@ -226,6 +193,6 @@ def _flush(path: Path) -> None:
 
 def _explained(error: BaseException, path: Path) -> OSError:
     # With an errno, OSError makes the subclass (PermissionError, NotADirectoryError, ...) itself.
-    number, reason = getattr(error, "errno", None), getattr(error, "strerror", None) or str(error)
+    number, reason = getattr(error, "errno", None), getattr(error, "strerror", None) or error
     message = f"cannot write {path} ({reason}): choose a place that is writable and has room"
     return OSError(number, message) if number else OSError(message)

@@ -19,15 +19,10 @@ _USUAL = {_MMAP_MAX: 65_536, _MMAP_THRESHOLD: 32 << 20, _TRIM_THRESHOLD: 64 << 2
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """The device a name stands for: ``"auto"`` is the GPU if torch sees one, else the CPU.
 
-    Args:
-        name: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-
     Raises:
         ValueError: another name, or a GPU that is not there.
 
     Example:
-        >>> resolve_device("cpu")
-        device(type='cpu')
         >>> resolve_device("gpu")
         Traceback (most recent call last):
         ...
@@ -63,12 +58,7 @@ def describe_device(device: str | torch.device = "auto") -> str:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use, which a container often restricts; macOS does not say.
-
-    Example:
-        >>> 1 <= usable_cores() <= os.cpu_count()
-        True
-    """
+    """How many cores this process may use, which a container often restricts."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else (os.cpu_count() or 1)
 
@@ -83,12 +73,7 @@ def peak_memory_bytes(device: torch.device) -> int:
     """Most memory used so far, in bytes.
 
     On a GPU: the most that torch's tensors held there since :func:`reset_peak_memory`. On the CPU:
-    the largest resident set of the whole process since it began, libraries included (0 on Windows,
-    which does not tell).
-
-    Example:
-        >>> peak_memory_bytes(torch.device("cpu")) > 10**6
-        True
+    the largest resident set of the whole process since it began (0 on Windows).
     """
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
@@ -107,11 +92,6 @@ def freed_memory_kept() -> Iterator[None]:
     Otherwise the pages of each large tensor go back to the system and come anew, filled with zeros,
     in the next step: 0 to 30 % of it, by how the heap lies. No number changes, nor the peak of
     memory. Only glibc can do it (Linux); elsewhere nothing happens.
-
-    Example:
-        >>> with freed_memory_kept():
-        ...     torch.ones(3).sum()
-        tensor(3.)
     """
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
     if libc is None or not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from eae_core.errors import check_integer
 
 SEEDS = 2**32  #: NumPy's older generators and scikit-learn take no more
 
@@ -21,20 +22,8 @@ def check_seed(seed: Any, name: str = "seed") -> int:
     Example:
         >>> check_seed(np.int64(7))
         7
-        >>> check_seed(2**32)
-        Traceback (most recent call last):
-        ...
-        ValueError: seed must be a whole number from 0 to 4294967295 (2^32 - 1), got 4294967296
     """
-    try:
-        number = -1 if isinstance(seed, bool) else operator.index(seed)
-    except TypeError:
-        number = -1
-    if not 0 <= number < SEEDS:
-        raise ValueError(
-            f"{name} must be a whole number from 0 to {SEEDS - 1} (2^32 - 1), got {seed!r}"
-        )
-    return number
+    return check_integer(name, seed, 0, SEEDS - 1)
 
 
 def derived_seed(seed: int, stream: int) -> int:

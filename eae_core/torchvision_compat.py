@@ -1,10 +1,9 @@
 """Import torchvision, also beside a torch build that its compiled part was not made for.
 
-The torchvision wheel on the package index is compiled for CUDA. Beside a CPU-only torch its
-compiled part cannot be loaded; torchvision means to go on without it, but while it is imported it
-describes the outputs of two operators, `nms` and `qnms`, that only the compiled part declares, and
-stops with "operator torchvision::nms does not exist". Declaring the two schemas is enough: data
-sets, transforms and models are plain Python. The operators themselves stay unavailable.
+The torchvision wheel on the package index is compiled for CUDA. Beside a CPU-only torch its import
+stops with "operator torchvision::nms does not exist": it describes two operators that only its
+compiled part declares. Declaring their schemas is enough: data sets, transforms and models are
+plain Python. The operators themselves stay unavailable.
 """
 
 import importlib
@@ -13,20 +12,13 @@ from types import ModuleType
 
 import torch
 
-_SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-
-# A declaration lives as long as its library object.
-_declared: list[torch.library.Library] = []
+_declared: list[torch.library.Library] = []  # a declaration lives as long as its library object
 
 
 def import_torchvision(submodule: str = "") -> ModuleType:
     """Return torchvision, or one of its submodules, declaring the missing operators if need be.
 
-    Where torchvision imports as it is, nothing is declared. After the first call a plain
-    `import torchvision` works as well, also inside other packages.
+    After the first call a plain `import torchvision` works as well, also inside other packages.
 
     Args:
         submodule: a dotted name below torchvision, such as "transforms.v2".
@@ -56,6 +48,6 @@ def _import(name: str) -> ModuleType:
 
 def _declare_operators() -> None:
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in _SCHEMAS:
-        library.define(schema)
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(library)

@@ -4,12 +4,13 @@ import signal
 from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-import eae_book  # noqa: F401 (makes its drawn data sets known, whichever test runs first)
-from eae_core.data import DatasetInfo, ImageSet, data_root, dataset_info, load_images
+if TYPE_CHECKING:
+    from eae_core.data import DatasetInfo, ImageSet
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
@@ -20,7 +21,14 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (1, signal.
         signal.signal(number, handler)
 
 
-def _reason(info: DatasetInfo) -> str:
+def pytest_collectstart() -> None:
+    """Drawn data sets are known, whichever test runs first; who only hands out tests waits less."""
+    import eae_book  # noqa: F401
+
+
+def _reason(info: "DatasetInfo") -> str:
+    from eae_core.data import data_root
+
     return (
         f"{info.title} is not prepared in {data_root()}: run `eae data prepare "
         f"{info.name}`, or see data/README.md"
@@ -28,13 +36,15 @@ def _reason(info: DatasetInfo) -> str:
 
 
 @pytest.fixture
-def real_data() -> Callable[..., ImageSet]:
+def real_data() -> "Callable[..., ImageSet]":
     """`real_data(name, split="train", limit=None)`: a prepared set, or a skip that says what to do.
 
     Nothing is downloaded: tests work on what is there.
     """
 
-    def load(name: str, split: str = "train", limit: int | None = None) -> ImageSet:
+    from eae_core.data import data_root, dataset_info, load_images
+
+    def load(name: str, split: str = "train", limit: int | None = None) -> "ImageSet":
         info = dataset_info(name)
         if not info.embedded and not (data_root() / name / "meta.json").is_file():
             pytest.skip(_reason(info))

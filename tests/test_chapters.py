@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eae_book.records import read_record
 from eae_book.render.cleaning import clean
 from eae_book.render.comparison import differences
 from eae_book.runner.chapter import plan, read_notebook, run
@@ -16,7 +17,6 @@ from eae_book.runner.manifest import load_manifest
 from eae_book.runner.project import Project
 from eae_core.data import data_root, dataset_info
 from eae_core.data.prepared import is_prepared
-from eae_core.records import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")

@@ -5,8 +5,7 @@ from dataclasses import replace
 import compare_records as script
 import pytest
 
-from eae_book.records import load_records, write_record
-from eae_core.records import new_record
+from eae_book.records import load_records, new_record, write_record
 
 WAS = {"error": 10.0, "fd_classifier_standard": 40.0, "images_per_second": 100.0, "n": 5.0}
 

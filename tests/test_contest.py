@@ -11,10 +11,10 @@ from contest import SIZES, STEP, TERMS, VARIANTS, Setting, choose, exponents, ma
 from matrix import Cell
 from parts import parts_of
 
+from eae_book.cli.parser import build_parser
 from eae_book.records import load_records, stale
 from eae_book.studies.contest_entries import enter
 from eae_book.studies.pinned_variants import pinned_coverage_loss
-from eae_core.cli.parser import build_parser
 from eae_core.models import MODELS, build_model
 from eae_core.regularizers import REGULARIZERS, build_regularizer, entropy_radial_loss
 
@@ -55,7 +55,7 @@ def test_weights_are_chosen_by_a_figure_that_the_records_of_the_data_set_have():
     assert setting("mnist").chosen_by == "fd_classifier_standard"
     assert setting("celeba64").chosen_by == "fd_cifar10_standard"  # faces have no labels
     assert all(
-        "judge-on" in dict(setting(name).cell("knn", 0, 0, trial=True).words) for name in SIZES
+        "score-on" in dict(setting(name).cell("knn", 0, 0, trial=True).words) for name in SIZES
     )
 
 
@@ -128,14 +128,12 @@ def test_coverage_costs_where_no_code_is_and_pulls_the_nearest_code_there():
     half = z * torch.tensor([1.0, 1.0]).where(z[:, :1] > 0, torch.tensor([-1.0, 1.0]))
     extra = [float(pinned_coverage_loss(c) - entropy_radial_loss(c)) for c in (z, half)]
     assert extra[1] > extra[0] + 0.5  # no code on the left
-    with pytest.raises(ValueError, match="leave group at None"):
-        pinned_coverage_loss(z, group="world")
 
 
 def test_trials_see_held_out_images_and_what_is_reported_sees_the_test_images():
     trial, final = (dict(setting().cell("knn", 0, 0, trial=t).words) for t in (True, False))
-    assert trial["judge-on"] == "held-out"
-    assert "judge-on" not in final
+    assert trial["score-on"] == "held-out"
+    assert "score-on" not in final
     assert "entropy-weight" not in dict(setting().cell("ae", None, 0, trial=False).words)
     assert dict(setting().cell("none", None, 0, trial=False).words)["entropy-weight"] == 0
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+from functools import cache
 
 import pytest
 import torch
@@ -13,6 +14,12 @@ from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, KnnEntropy
 
 D = 3
+# Jobs, and how many rows each rank holds in each.
+ASKED = {
+    "score": [[10, 10], [13, 4], [6, 0, 9, 5]],
+    "collect": [[10, 10], [13, 1], [6, 0, 9, 5]],
+    "refuse": [[5, 5]],
+}
 
 
 def codes(n: int) -> torch.Tensor:
@@ -24,18 +31,23 @@ def encoder() -> torch.nn.Linear:
     return torch.nn.Linear(D, D, dtype=torch.float64)
 
 
-def work(rank: int, counts: list[int], folder: str, job: str) -> None:
+def work(rank: int, size: int, folder: str) -> None:
+    """All that is asked of so many ranks, one after the other: starting them takes longest."""
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    store = dist.FileStore(f"{folder}/store", len(counts))
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=len(counts))
+    store = dist.FileStore(f"{folder}/store", size)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    jobs = {"score": score, "collect": collect, "refuse": refuse}
+    results = {}
     try:
-        rows = codes(sum(counts)).split(counts)[rank]
-        result = {"score": score, "refuse": refuse, "collect": collect}[job](rows, rank)
+        for job, all_counts in ASKED.items():
+            for counts in (counts for counts in all_counts if len(counts) == size):
+                rows = codes(sum(counts)).split(counts)[rank]
+                results[job, str(counts)] = jobs[job](rows, rank)
     finally:
         dist.destroy_process_group()
     with open(f"{folder}/{rank}", "wb") as file:
-        pickle.dump(result, file)
+        pickle.dump(results, file)
 
 
 def score(rows, rank):
@@ -100,24 +112,30 @@ def collect(rows, rank):
     return found
 
 
-def together(counts: list[int], folder, job: str = "score") -> list:
-    context = multiprocessing.get_context("spawn")
-    processes = [
-        context.Process(target=work, args=(rank, counts, str(folder), job))
-        for rank in range(len(counts))
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(120)
-        assert process.exitcode == 0
-    return [pickle.loads((folder / str(rank)).read_bytes()) for rank in range(len(counts))]
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    """What each rank found in a job, when so many rows lay on each."""
+
+    @cache
+    def run(size: int) -> list[dict]:
+        folder, context = tmp_path_factory.mktemp("ranks"), multiprocessing.get_context("spawn")
+        processes = [
+            context.Process(target=work, args=(rank, size, str(folder))) for rank in range(size)
+        ]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(120)
+            assert process.exitcode == 0
+        return [pickle.loads((folder / str(rank)).read_bytes()) for rank in range(size)]
+
+    return lambda job, counts: [found[job, str(counts)] for found in run(len(counts))]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("counts", [[10, 10], [13, 4], [6, 0, 9, 5]], ids=str)
-def test_ranks_agree_with_one_process(counts, tmp_path):
-    parts = together(counts, tmp_path)
+@pytest.mark.parametrize("counts", ASKED["score"], ids=str)
+def test_ranks_agree_with_one_process(counts, together):
+    parts = together("score", counts)
     network, norm = encoder(), CodeBatchNorm(D).double()
     whole = knn_entropy(norm(network(codes(sum(counts)))), 2)
     whole.backward()
@@ -137,9 +155,9 @@ def test_ranks_agree_with_one_process(counts, tmp_path):
 
 
 @pytest.mark.slow
-def test_ranks_refuse_together(tmp_path):
+def test_ranks_refuse_together(together):
     """What is wrong on one rank is an error on each: none is left waiting for another."""
-    first, second = together([5, 5], tmp_path, "refuse")
+    first, second = together("refuse", ASKED["refuse"][0])
     assert first == second
     assert "different shapes" in first["another d"]
     assert "n = 1 points" in first["one row in all"]
@@ -151,9 +169,9 @@ def test_ranks_refuse_together(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("counts", [[10, 10], [13, 1], [6, 0, 9, 5]], ids=str)
-def test_a_data_set_that_ranks_hold_together(counts, tmp_path):
-    whole, (first, *others) = codes(sum(counts)), together(counts, tmp_path, "collect")
+@pytest.mark.parametrize("counts", ASKED["collect"], ids=str)
+def test_a_data_set_that_ranks_hold_together(counts, together):
+    whole, (first, *others) = codes(sum(counts)), together("collect", counts)
     assert others == [first] * len(others)
     assert first["float64"] == first["float64, again"]
     assert first["float64"] == pytest.approx(knn_entropy(whole).item(), abs=1e-12)

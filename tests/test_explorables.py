@@ -3,15 +3,19 @@
 import base64
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
+from eae_book.render.dark import dark_colours
+from eae_book.studies.sphere import expected_sphere_estimate
 from eae_core import knn_entropy
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 FOLDER = Path(__file__).resolve().parents[1] / "book/_static/explorables"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -53,7 +57,7 @@ def page():
         page = browser.new_page()
         places = ("latent-explorer", "climbing-points", "sphere-threshold")
         page.set_content("".join(f'<div id="{place}"></div>' for place in places))
-        for name in ("latent-data", "latent", "climb", "threshold-data", "threshold"):
+        for name in ("paper", "latent-data", "latent", "climb", "threshold-data", "threshold"):
             page.add_script_tag(path=FOLDER / f"{name}.js")
         page.evaluate("document.dispatchEvent(new Event('DOMContentLoaded'))")
         yield page
@@ -75,6 +79,36 @@ def test_the_browser_decodes_what_torch_decodes(page):
             assert np.abs(np.array(pixels) - decode(model, code)).max() <= 1 / 255
 
 
+def grounds(page):
+    """The corner of every canvas that is paper, as red, green, blue."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll(".explorable-paper, canvas[tabindex]")].map((c) =>
+          [...c.getContext("2d").getImageData(1, 1, 1, 1).data].slice(0, 3))"""
+    )
+
+
+@pytest.mark.browser
+def test_paper_is_as_dark_as_the_page(page):
+    assert grounds(page) == [[255] * 3] * 7
+    root = "document.documentElement"
+    page.evaluate(f"{root}.style.setProperty('--pst-color-background', 'rgb(18, 18, 20)')")
+    page.evaluate(f"{root}.dataset.theme = 'dark'")
+    page.wait_for_timeout(200)
+    assert grounds(page) == [[18, 18, 20]] * 7
+    page.evaluate(f"{root}.dataset.theme = 'light'")
+    page.wait_for_timeout(200)
+    assert grounds(page) == [[255] * 3] * 7
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("color", ["#0072b2", "#d55e00", "#777", "#ffffff", "#000"])
+def test_colours_turn_dark_as_those_of_the_figures_do(page, color):
+    found = page.evaluate("c => EAE_PAPER.turned(c, '#121212', 'rgb(233, 236, 240)')", color)
+    light = np.rint(255 * np.array(to_rgb(color))) / 255
+    dark = dark_colours(light)
+    assert [int(v) for v in re.findall(r"\d+", found)] == pytest.approx(dark.tolist(), abs=1)
+
+
 @pytest.mark.browser
 def test_a_decode_fits_into_a_frame(page):
     seconds = page.evaluate(
@@ -93,7 +127,9 @@ def test_a_decode_fits_into_a_frame(page):
 
 
 def test_the_latent_explorer_is_light():
-    size = sum((FOLDER / name).stat().st_size for name in ("latent-data.js", "latent.js"))
+    size = sum(
+        (FOLDER / name).stat().st_size for name in ("paper.js", "latent-data.js", "latent.js")
+    )
     assert size <= LARGEST
 
 

@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 COMPAT = "torchvision_compat"
 CORE = [
-    ("errors", "files", "hardware", "distributed", "neighbors", "seeds", "provenance", COMPAT),
-    ("entropy", "records"),
+    ("errors", "files", "hardware", "distributed", "neighbors", "provenance", COMPAT),
+    ("entropy", "records", "seeds"),
     ("data", "constraints", "regularizers"),
     ("models",),
     ("training", "evaluation", "revisions"),
@@ -76,6 +76,50 @@ def test_a_room_knows_only_rooms_on_floors_below(package):
 def test_the_package_for_strangers_does_not_know_the_book():
     names = chain.from_iterable(imported(path) for path, _ in rooms("eae_core"))
     assert [name for name in names if name.split(".")[0] == "eae_book"] == []
+
+
+def modules_known(package):
+    """Each module of a package, with the modules of it that it imports, wherever in the file."""
+    places = {}
+    for path, _ in rooms(package):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        places[name.removesuffix(".__init__")] = path
+    return {
+        name: {known for each in imported(path) if (known := module_of(each, places)) != name}
+        for name, path in places.items()
+    }
+
+
+def module_of(name, places):
+    """The module that `from a.b import c` reads: a.b.c if that is one, else a.b."""
+    while name and name not in places:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def circles(known):
+    """Modules that import each other, directly or by way of others: what is left when those that
+    import none of the rest are taken away, and those that none of the rest imports."""
+    left = dict(known)
+    while True:
+        wanted = set().union(*left.values()) if left else set()
+        ends = {name for name, others in left.items() if not others & left.keys()}
+        ends |= left.keys() - wanted
+        if not ends:
+            return sorted(left)
+        left = {name: others for name, others in left.items() if name not in ends}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_two_modules_know_each_other(package):
+    """Not even inside a function: a module of a circle is understood only with all the others."""
+    assert circles(modules_known(package)) == []
+
+
+def test_a_circle_is_found():
+    chain_only = {"a": {"b", ""}, "b": {"c"}, "c": set()}
+    assert circles(chain_only) == []
+    assert circles({**chain_only, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
 
 
 def loaded(program):

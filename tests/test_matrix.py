@@ -10,12 +10,11 @@ import matrix
 import pytest
 import yaml
 
-from eae_book.records import load_records, write_record
-from eae_core.cli import main
-from eae_core.cli.parser import build_parser
+from eae_book.cli import main
+from eae_book.cli.parser import build_parser
+from eae_book.records import load_records, read_record, write_record
 from eae_core.data import DATASETS
 from eae_core.models import AE, MODELS, networks, published_options
-from eae_core.records import read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = list(yaml.safe_load(matrix.MATRIX.read_text(encoding="utf-8"))["profiles"])

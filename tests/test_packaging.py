@@ -14,7 +14,7 @@ import pytest
 
 import eae_core
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packages")]
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 IGNORED = shutil.ignore_patterns(
     ".git", ".venv", "_build", "_runs", "cache", "__pycache__", "*.egg-info", ".*_cache"

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from eae_core import provenance
-from eae_core.provenance import Provenance, code_hash, git_commit
+from eae_book import provenance
+from eae_book.provenance import Provenance, code_hash, git_commit
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_names_and_further_packages_count(package):
 
 
 def test_the_commit_says_whether_files_were_changed(package, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", package)
+    monkeypatch.setattr(provenance, "BOOK", package)
     assert git_commit() == ""  # no checkout
 
     def git(*words):
@@ -56,7 +56,7 @@ def test_the_commit_says_whether_files_were_changed(package, monkeypatch):
 
 
 def test_it_is_taken_once_and_stays(package, monkeypatch):
-    monkeypatch.setattr(provenance, "PACKAGE", package)
+    monkeypatch.setattr(provenance, "BOOK", package)
     start = Provenance.now()
     (package / "a.py").write_text("edited while the run goes on\n")
     assert start.code_hash != code_hash()

@@ -8,11 +8,10 @@ import torch
 
 from eae_book.gans import load_generator
 from eae_book.gans.generators import GENERATORS
-from eae_book.records import load_records
+from eae_book.records import load_records, read_record
 from eae_book.sheets import read_sheet
 from eae_core import decoder_entropy
 from eae_core.entropy.decoder import log_normal
-from eae_core.records import read_record
 
 NAMES = ("gan", "wgan", "wgan_gp", "wgan_gp_corrected", "lee_vae")
 

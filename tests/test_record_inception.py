@@ -3,10 +3,9 @@
 import pytest
 import torch
 
-from eae_book.records import load_records
+from eae_book.records import load_records, new_record, record_text
 from eae_core.data import load_images
 from eae_core.models import build_model
-from eae_core.records import new_record, record_text
 from eae_core.training import TrainOptions, fit
 
 

@@ -4,10 +4,9 @@ import argparse
 
 import pytest
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_core.data import data_root, load_images
 from eae_core.entropy import knn
-from eae_core.records import new_record
 
 EXPERIMENT = "ground-truth"
 

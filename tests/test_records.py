@@ -12,14 +12,17 @@ import torch
 
 import eae_book
 from eae_book.records import (
+    RecordError,
     caption,
     experiments,
     load_records,
+    new_record,
+    read_record,
+    record_text,
     recorded,
     results_root,
     write_record,
 )
-from eae_core.records import RecordError, new_record, read_record, record_text
 
 
 def a_record(**changes):

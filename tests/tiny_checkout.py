@@ -70,7 +70,7 @@ def run_folders(project: Project) -> list[Path]:
     return sorted(path for path in project.runs.glob("*-*") if path.is_dir())
 
 
-def write_book(root, *chapters, url=""):
+def write_book(root, *chapters):
     """The files around the chapters: settings, table of contents, one page."""
     (root / "book").mkdir()
     (root / "book" / "preface.md").write_text("# Preface\n\nWords.\n")
@@ -81,7 +81,7 @@ def write_book(root, *chapters, url=""):
         "author": "",
         "logo": "",
         "only_build_toc_files": True,
-        "repository": {"url": url, "branch": "main", "path_to_book": ""},
+        "repository": {"url": "", "branch": "main", "path_to_book": ""},
         "launch_buttons": {"colab_url": "https://colab.research.google.com"},
         "html": {"use_repository_button": True},
     }

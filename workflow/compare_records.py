@@ -12,7 +12,7 @@ Distances on the features of a classifier that was itself trained anew (its chec
 shown, and not counted. Each comparison can be kept, as a record of the experiment "repeats".
 
 Example:
-    python -m eae_core train ... --file-as models-cpu/mnist-ae-seed0 --records repeated
+    python -m eae_book train ... --file-as models-cpu/mnist-ae-seed0 --records repeated
     python workflow/compare_records.py repeated
     python workflow/compare_records.py repeated --write
 """
@@ -31,8 +31,7 @@ from statistics import fmean, variance
 
 from recording import add_places, new_record, run_script, script_parser
 
-from eae_book.records import experiments, recorded, write_record
-from eae_core.records import Record
+from eae_book.records import Record, experiments, recorded, write_record
 
 EXPERIMENT = "repeats"
 FAR, TYPICAL = 5.0, 1.5  # in standard deviations of a difference of two draws

@@ -32,9 +32,8 @@ from typing import Any
 from matrix import Cell
 from recording import add_places, run_script, script_parser
 
-from eae_book.records import recorded
+from eae_book.records import Record, recorded
 from eae_book.studies.contest_entries import enter
-from eae_core.records import Record
 
 STEP = 10**0.5
 GRID = (-2, -1, 0, 1, 2)  # exponents of STEP
@@ -77,12 +76,17 @@ SIZES: dict[str, dict[str, Any]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "cifar10": {"epochs": 5, "limit": 20_000, "learning-rate-decay": 0.57},
-    "celeba64": {"epochs": 5, "limit": 14_000, "learning-rate-decay": 0.57, "judges": ["cifar10"]},
+    "celeba64": {
+        "epochs": 5,
+        "limit": 14_000,
+        "learning-rate-decay": 0.57,
+        "networks": ["cifar10"],
+    },
 }
 #: a process of `train` that knows what is in no package
 TRAIN = (
-    "import sys; from eae_book.studies.contest_entries import enter; from eae_core.cli import "
-    "interrupt_on_termination, main; enter(); interrupt_on_termination(); sys.exit(main())"
+    "import sys; from eae_book.studies.contest_entries import enter; from eae_book.cli import "
+    "main; enter(); sys.exit(main())"
 )
 COMMON = {"width": 8, "learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
 
@@ -99,7 +103,7 @@ class Setting:
     @property
     def chosen_by(self) -> str:
         """The figure of a trial by which a weight is chosen."""
-        return f"fd_{SIZES[self.dataset].get('judges', ['classifier'])[0]}_standard"
+        return f"fd_{SIZES[self.dataset].get('networks', ['classifier'])[0]}_standard"
 
     def unit(self, entry: Entry) -> float:
         """The standard deviation of a term on Gaussian batches of this size.
@@ -121,7 +125,7 @@ class Setting:
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
         """One training; exponent None has no term, and the term "ae" no batch norm either."""
         words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
-        words |= {"samples": 2000, "judge-on": "held-out"} if trial else {"samples": 10_000}
+        words |= {"samples": 2000, "score-on": "held-out"} if trial else {"samples": 10_000}
         model = "ae" if term == "ae" else "eae"
         if term == "ae":
             words |= {"normalize-code": False}
@@ -221,7 +225,7 @@ def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
     done = subprocess.run(
         [sys.executable, "-c", TRAIN, *words], env=os.environ, stdout=subprocess.DEVNULL
     )
-    if done.returncode == 130 or done.returncode < 0:
+    if done.returncode > 128 or done.returncode < 0:  # a signal
         raise KeyboardInterrupt
     if done.returncode:
         raise RuntimeError(f"{cell.run} failed; its words: {' '.join(words)}")

@@ -17,9 +17,8 @@ from pathlib import Path
 from parts import parts_of
 from recording import add_places, run_script, script_parser
 
-from eae_book.records import results_root
+from eae_book.records import read_record, record_text, results_root
 from eae_core.files import replacing
-from eae_core.records import read_record, record_text
 
 
 def main(words: list[str] | None = None) -> int:

@@ -32,9 +32,9 @@ import torch
 from matrix import MATRIX, Cell, load_cells, pending
 from packing import MIB, grow, pack, shrink, unpack
 
+from eae_book.cli import main as book
 from eae_book.records import results_root
-from eae_core.cli import main as eae
-from eae_core.cli.train import CHECKPOINT
+from eae_core.cli.folders import CHECKPOINT
 from eae_core.data import data_root
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,7 +120,7 @@ def run_cells(cells: Sequence[Cell], clock: Clock, work: Path) -> list[str]:
         torch.compiler.reset()  # it stops compiling after so many models of one class
         try:
             with clock.ringing():
-                status = eae(words)
+                status = book(words)
         except KeyboardInterrupt:  # between two cells
             break
         said.append(f"{cell.run}: {'recorded' if status == 0 else f'stopped ({status})'}")

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import brentq
 
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_book.studies.sphere import expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 from eae_core.files import replacing
 
 SCRIPT = Path(__file__).resolve().parents[1] / "book/_static/explorables/threshold-data.js"

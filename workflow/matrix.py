@@ -20,15 +20,14 @@ from typing import Any
 from parts import parts_of
 from recording import add_places, run_script, script_parser
 
-from eae_book.records import recorded, stale, with_defaults
+from eae_book.cli.parser import build_parser
+from eae_book.cli.train import decisive
+from eae_book.records import Record, recorded, stale, with_defaults
+from eae_book.revisions import parts_of_training, revisions_of
 from eae_book.runner.strict_yaml import read_yaml
 from eae_core.cli.model_options import chosen_options
-from eae_core.cli.parser import build_parser
-from eae_core.cli.train import decisive
 from eae_core.errors import nearest
 from eae_core.models import MODELS
-from eae_core.records import Record
-from eae_core.revisions import parts_of_training, revisions_of
 
 MATRIX = Path(__file__).parent / "matrix.yml"
 KEYS = {"seeds", "models", "defaults", "datasets", "variants", "by_model"}  # of a profile

@@ -1,11 +1,11 @@
-"""Which parts decide the numbers of an experiment's records, see :mod:`eae_core.revisions`."""
+"""Which parts decide the numbers of an experiment's records, see :mod:`eae_book.revisions`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from eae_core.revisions import SCORING, parts_of_features, parts_of_training
+from eae_book.revisions import SCORING, parts_of_features, parts_of_training
 
 NOTHING_BEHIND = ("benchmarks", "chapters", "claims", "repeats")  # say what was: never stale
 

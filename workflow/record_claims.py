@@ -23,12 +23,11 @@ from typing import Any
 from recording import add_places, is_recorded, new_record, one_by_one, run_script, script_parser
 
 from eae_book.checks import FAILS, HOLDS
-from eae_book.records import write_record
+from eae_book.records import read_record, write_record
 from eae_book.runner.chapter import plan, printed_lines, read_notebook, run
 from eae_book.runner.manifest import Chapter, Manifest, load_manifest
 from eae_book.runner.project import Project, find_project
 from eae_core.errors import CommandError
-from eae_core.records import read_record
 
 EXPERIMENT = "claims"
 PROFILES = ("quick", "cpu")

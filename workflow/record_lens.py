@@ -26,7 +26,7 @@ from typing import Any
 from recording import add_work, checkpoint_path, new_record, run_script, script_parser
 from trained import Trained, add_matrix, asked_for, measure_missing, of_matrix
 
-from eae_book.records import recorded, write_record
+from eae_book.records import Record, recorded, write_record
 from eae_book.studies.image_entropy import (
     SCALES,
     ImageEntropy,
@@ -37,7 +37,6 @@ from eae_core.data import ImageSet
 from eae_core.evaluation import encode_images, fit_density
 from eae_core.hardware import peak_memory_bytes, resolve_device
 from eae_core.models import Autoencoder
-from eae_core.records import Record
 from eae_core.training import load_model
 
 EXPERIMENT = "decoder-lens"

@@ -23,12 +23,11 @@ import torch
 from recording import add_places, is_recorded, new_record, one_by_one, run_script, script_parser
 from torch import Tensor
 
-from eae_book.records import write_record
+from eae_book.records import Record, write_record
 from eae_book.studies.linear_code import fit_linear_code
 from eae_core.data import ImageSet, load_images
 from eae_core.hardware import freed_memory_kept
 from eae_core.models import Autoencoder, build_model, published_options
-from eae_core.records import Record
 
 EXPERIMENT = "long-trial"
 HELD_OUT = 2000

@@ -12,13 +12,13 @@ from typing import Any, Protocol, TypeVar
 import torch
 from parts import parts_of
 
+from eae_book import records
+from eae_book.provenance import Provenance
 from eae_book.records import recorded, stale
-from eae_core import records
+from eae_book.revisions import revisions_of
 from eae_core.data import ImageSet, data_root
 from eae_core.errors import CommandError
 from eae_core.evaluation import FeatureNet, frechet_distance, train_classifier
-from eae_core.provenance import Provenance
-from eae_core.revisions import revisions_of
 
 STARTED = Provenance.now()
 ItemT = TypeVar("ItemT", bound="Named")

@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     key = plan_key(project, planned)
     done = run_chapter(project, planned, key=key, progress=not arguments.no_progress)
 
+    from eae_book.records import read_record
     from eae_core.cli.tables import spell_bytes, spell_seconds
-    from eae_core.records import read_record
 
     record = read_record(done.record)
     spent = spell_seconds(record.seconds), spell_bytes(record.peak_memory_bytes), record.device

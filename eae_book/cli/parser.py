@@ -7,7 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from eae_core.cli.parser import VerbParser, add_quiet, add_verb
+from eae_book.cli.words import add_score_words
+from eae_core.cli.parser import add_train_words
+from eae_core.cli.words import VerbParser, add_shared, add_verb
 
 PROGRAM = "python -m eae_book"
 _verb = partial(add_verb, program=PROGRAM)
@@ -18,8 +20,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Run the chapters of the book and build it.",
-        epilog="VERB --help shows an example of each verb. The models have a command of their own:"
-        " eae --help.",
+        epilog="VERB --help shows an example of each verb. Models without records have a command "
+        "of their own: eae --help.",
     )
     verbs = parser.add_subparsers(
         title="verbs", metavar="VERB", required=True, parser_class=VerbParser
@@ -28,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_book(verbs)
     _add_refresh(verbs)
     _add_runs(verbs)
+    _add_train(verbs)
     return parser
 
 
@@ -70,7 +73,7 @@ def _add_run(verbs: Any) -> None:
         metavar="NAME=VALUE",
         help="replace one value of the notebook's parameters cell; may be repeated",
     )
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 
@@ -94,7 +97,7 @@ def _add_book(verbs: Any) -> None:
     )
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
     _add_jobs(parser, usual="one a core, at most 4; 1 for other profiles than quick")
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 
@@ -109,7 +112,7 @@ def _add_refresh(verbs: Any) -> None:
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help="default: all")
     parser.add_argument("--force", action="store_true", help="run unchanged chapters too")
     _add_jobs(parser, usual="1, so that the times in their records hold")
-    add_quiet(parser)
+    add_shared(parser, "--no-progress")
     _add_root(parser)
 
 
@@ -123,3 +126,16 @@ def _add_runs(verbs: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="for other programs to read")
     _add_root(parser)
+
+
+def _add_train(verbs: Any) -> None:
+    parser = _verb(
+        verbs,
+        "train",
+        call="eae_book.cli.train:train",
+        help="train a model as  eae train  does, score it and keep its record",
+        example="train --dataset mnist --model wae --epochs 5 --score --samples 2000\n"
+        "train --limit 1000 --score --score-on held-out --file-as trials/digits-eae",
+    )
+    add_train_words(parser)
+    add_score_words(parser)

@@ -19,7 +19,7 @@ from eae_core.training.options import History, LoopOptions
 from eae_core.training.run import train
 from eae_core.training.trainer import Objective, Trainer, bits
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ class AdversarialModel(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
+    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_book.revisions`
     options_class: ClassVar[type[ModelOptions]] = ModelOptions
     minimum_batch_size = 2  # the networks normalise over the batch
 

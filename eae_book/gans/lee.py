@@ -15,7 +15,7 @@ from typing import Literal
 
 from torch import nn
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 IMAGE_SHAPE = (1, 28, 28)
 DEVIATION = 0.02  # of the first weights

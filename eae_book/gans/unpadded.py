@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from eae_core.data.catalogue import SPLITS
-from eae_core.data.images import ImageSet, fingerprint, load_images
+from eae_core.data.images import ImageSet, fingerprint
+from eae_core.data.named import load_images
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 SIDE = 28
 

@@ -20,7 +20,7 @@ from eae_book.runner.side_by_side import run_at_once
 from eae_core.errors import CommandError, UsageError, printable, require
 
 if TYPE_CHECKING:
-    from eae_core.records import Record
+    from eae_book.records import Record
 
 Report = Callable[[str], None]
 """Takes a line of progress."""
@@ -112,8 +112,8 @@ def run_all(
     jobs: int = 1,
 ) -> list[Run]:
     """Run, or find again, each planned chapter, one line each; fail once at the end."""
+    from eae_book.records import read_record
     from eae_core.cli.tables import spell_seconds
-    from eae_core.records import read_record
 
     keyed = [(planned, plan_key(project, planned)) for planned in plans]
     runs: dict[str, Run] = {}
@@ -205,12 +205,11 @@ def _render(
     report: Report,
 ) -> Built:
     """Write the runs page and build the book."""
-    from eae_book.records import experiments, recorded
+    from eae_book.records import RecordError, experiments, read_record, recorded
     from eae_book.render.pages import render
     from eae_book.render.runs_page import CHAPTERS, runs_page
     from eae_book.render.staging import toc_documents
     from eae_book.runner.strict_yaml import read_yaml
-    from eae_core.records import RecordError, read_record
 
     def read(path: Path | None) -> Record | None:
         try:

@@ -24,8 +24,43 @@ def fold(notebook: Any) -> Any:
         tags = cell["metadata"].setdefault("tags", [])
         if HIDE not in tags and not SHOWN & set(tags) and is_passed_over(cell):
             tags.append(HIDE)
+        if HIDE in tags:
+            shown = {"code_prompt_show": prompt(cell)}
+            cell["metadata"]["mystnb"] = {**cell["metadata"].get("mystnb", {}), **shown}
         cell["outputs"] = with_badge(cell["outputs"])
+        for output in cell["outputs"]:
+            if "book-table" in (made := output.get("data", {}).get("text/html", "")):
+                output["data"]["text/html"] = with_one_head(made)
     return notebook
+
+
+def prompt(cell: Any) -> str:
+    """What stands behind a fold, for the line that opens it."""
+    if any("image/png" in output.get("data", {}) for output in cell["outputs"]):
+        return "Code of the figure"
+    if only_imports(cell["source"]):
+        return "Imports"
+    if only_checks(cell):
+        return "Code of the checks"
+    tables = any("book-table" in o.get("data", {}).get("text/html", "") for o in cell["outputs"])
+    return "Code of the table" if tables else "Code"
+
+
+def with_one_head(made: str) -> str:
+    """A table of pandas with the name of its rows in the head, which has a line of its own for it.
+
+    >>> first = '<tr><th class="blank level0" >&nbsp;</th><th>error</th></tr>'
+    >>> name = '<tr><th class="index_name level0" >model</th><th class="blank col0" ></th></tr>'
+    >>> with_one_head(first + name)
+    '<tr><th class="index_name level0" >model</th><th>error</th></tr>'
+    """
+    named = r'\s*<tr>\s*(<th class="index_name level0"\s*>.*?</th>).*?</tr>'
+    line = re.search(named, made, re.DOTALL)
+    blank = r'<th class="blank level0"\s*>&nbsp;</th>'
+    if line is None or len(re.findall(blank, made)) != 1:
+        return made
+    name = line[1]
+    return re.sub(blank, lambda _: name, made.replace(line[0], ""))
 
 
 def is_passed_over(cell: Any) -> bool:

@@ -14,9 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from eae_book.records import input_files, recorded
+from eae_book.records import input_files, read_record, recorded
 from eae_book.runner.manifest import Chapter, Manifest
-from eae_core.records import read_record
 
 PAGE = "page"
 

@@ -13,10 +13,10 @@ from statistics import mean
 
 from PIL import Image
 
-from eae_book.records import caption, recorded
+from eae_book.records import Record, caption, recorded
 from eae_book.sheets import read_recorded_rows
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
-from eae_core.records import Record
+from eae_book.studies.sphere import expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 FRONT = "models-contest"
 SIZE = "d16-n100"
@@ -96,8 +96,9 @@ def _figure(title: str, features: str, strips: dict[str, tuple[str, Record]]) ->
 <div class="front-rows">
 {rows}
 </div>
-<figcaption>The same ten random Gaussian codes, decoded by four models trained on {title}. The \
-number is the Fréchet distance of many such samples to test images: lower is better. {made}\
+<figcaption>The same ten random Gaussian codes, decoded by four models trained on {title}; the \
+last also holds the lengths of its codes to those of Gaussian vectors (Chapter 20). The number \
+is the Fréchet distance of many such samples to test images: lower is better. {made}\
 </figcaption>
 </figure>
 ```

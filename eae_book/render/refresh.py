@@ -44,8 +44,8 @@ def refresh(
         CommandError: A chapter failed; no notebook was changed.
     """
     require(NEEDED, extra="book")
+    from eae_book.records import read_record, write_record
     from eae_book.render.freshness import PAGE, page_of  # torch is imported late
-    from eae_core.records import read_record, write_record
 
     manifest = load_manifest(project.manifest)
     asked = {manifest.find(request).id for request in requests}

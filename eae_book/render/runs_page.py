@@ -14,7 +14,7 @@ from eae_core.cli.tables import spell_bytes, spell_seconds
 from eae_core.errors import printable
 
 if TYPE_CHECKING:
-    from eae_core.records import Record
+    from eae_book.records import Record
 
 CHAPTERS = "chapters"
 """The experiment under which runs of chapters are recorded."""

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eae_book.checks import FAILS
+from eae_book.provenance import Provenance
 from eae_book.runner.manifest import Chapter, Manifest, Value
 from eae_book.runner.parameters import parameters_cell, read_parameters, resolve
 from eae_book.runner.project import Project
 from eae_core.cli.folders import RECORD, fresh_folder
 from eae_core.errors import CommandError, UsageError, printable, require
-from eae_core.provenance import Provenance
 
 if TYPE_CHECKING:
-    from eae_core.records import Record
+    from eae_book.records import Record
 
 NEEDED = ("papermill", "ipykernel", "nbformat")
 KERNEL_LOG = "kernel.log"
@@ -124,7 +124,7 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
         ChapterError: A cell failed. The executed part is kept, the message says where.
         KeyboardInterrupt: Likewise kept.
     """
-    from eae_core.records import write_record
+    from eae_book.records import save_record
 
     chapter, provenance = planned.chapter, Provenance.now()
     folder = fresh_folder(project.runs, f"{chapter.id}-{planned.profile}")
@@ -147,7 +147,7 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
         peak_memory_bytes=executed.metadata.papermill.get("peak_memory_bytes", 0),
     )
     try:
-        write_record(record, finished.record)
+        save_record(record, finished.record)
     except OSError as error:
         raise ChapterError(f"chapter {chapter.id} ran, but {error}") from error
     failed = tuple(line for line in printed_lines(executed) if line.startswith(FAILS))
@@ -156,8 +156,7 @@ def run(project: Project, planned: Plan, *, key: str = "", progress: bool = True
 
 def find_run(project: Project, planned: Plan, *, key: str) -> Run | None:
     """The newest finished run with this key, if any; what cannot be read is passed over."""
-    from eae_book.records import stale
-    from eae_core.records import RecordError, read_record
+    from eae_book.records import RecordError, read_record, stale
 
     chapter = planned.chapter
     for folder in sorted(project.runs.glob(f"{chapter.id}-{planned.profile}-*"), reverse=True):
@@ -237,7 +236,7 @@ def _record(
     peak_memory_bytes: int = 0,
 ) -> Record:
     """The record of a run; `UsageError` if its values cannot stand in one."""
-    from eae_core.records import new_record
+    from eae_book.records import new_record
 
     chapter, values = planned.chapter, planned.values
     device = values.get("device", "cpu")  # a chapter without the parameter stays on the CPU

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from importlib import import_module
+from typing import NoReturn
 
 GRACE = 10.0  # seconds from the parent's end until this process ends, finished or not
 
@@ -31,9 +32,19 @@ def _stop_with_parent() -> None:
     else:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     time.sleep(GRACE)
-    from eae_book.runner.processes import end_now
-
     end_now(1)
+
+
+def end_now(status: int) -> NoReturn:
+    """Kill whatever this process has started, and end it without another word."""
+    import psutil  # type: ignore[import-untyped]
+
+    try:
+        for process in psutil.Process().children(recursive=True):
+            process.kill()
+    except psutil.Error:
+        pass
+    os._exit(status)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 
 from eae_book.provenance import code_hash
 from eae_book.runner.manifest import Value
-from eae_core.provenance import installed_versions
+from eae_core.cli.folders import installed_versions
 
 
 def run_key(

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, NoReturn
+from typing import IO
 
-from eae_book.runner.child import GRACE
+from eae_book.runner.child import GRACE, end_now
 
 SIGNALS = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
 ECHO = 1.0  # seconds in which a second signal is the first one's: `timeout` sends it twice
@@ -94,15 +94,3 @@ def ensure_home() -> None:
         Path.home()
     except RuntimeError:
         os.environ["HOME"] = tempfile.gettempdir()
-
-
-def end_now(status: int) -> NoReturn:
-    """Kill whatever this process has started, and end it without another word."""
-    import psutil  # type: ignore[import-untyped]
-
-    try:
-        for process in psutil.Process().children(recursive=True):
-            process.kill()
-    except psutil.Error:
-        pass
-    os._exit(status)

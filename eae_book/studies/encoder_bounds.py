@@ -36,7 +36,7 @@ from eae_book.studies.posterior_encoder import EncoderOptions, PosteriorEncoder
 from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 CURVE_POINTS = 50  # of a fit
 

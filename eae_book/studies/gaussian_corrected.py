@@ -12,7 +12,7 @@ from eae_core.entropy.knn import knn_entropy
 from eae_core.entropy.samples import check_sample
 from eae_core.neighbors import nearest_neighbors
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 BLOCK = 2**22  # coordinates of neighbours held at a time
 FLATTEST = 1e-12  # smallest eigenvalue of a covariance, as a share of the largest

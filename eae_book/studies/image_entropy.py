@@ -28,7 +28,7 @@ from eae_core.evaluation.densities import Density
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.using import evaluation_mode
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 SCALES = (1e-1, 1e-2, 1e-3, 1e-4)
 

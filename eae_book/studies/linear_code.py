@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eae_core.data import ImageSet
-from eae_core.evaluation.bands import check_codes
+from eae_core.evaluation.distances import check_codes
 
 _POWER_STEPS = 4  # of the randomised decomposition; two are usual, four agree to four digits
 

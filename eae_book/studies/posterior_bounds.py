@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from eae_core.errors import check_integer
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 LOG_TWO_PI = math.log(2 * math.pi)
 TANGENTS = 1024  # pushed through the decoder at a time

@@ -20,7 +20,7 @@ from eae_book.studies.free_points import standardize
 from eae_core.regularizers import build_regularizer, covariance_loss, cramer_wold_loss
 from eae_core.regularizers.wristband import wristband_parts
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 Shape = Callable[[Tensor, Generator], Tensor]
 Term = Callable[[Tensor], Tensor]

@@ -9,7 +9,7 @@ from scipy import special, stats
 from torch import Tensor
 
 from eae_core.errors import check_integer
-from eae_core.evaluation.bands import TAIL, check_codes
+from eae_core.evaluation.distances import TAIL, check_codes
 
 
 class Quantiles(NamedTuple):

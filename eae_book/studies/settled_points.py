@@ -15,7 +15,7 @@ from eae_core.entropy.knn import knn_entropy
 from eae_core.evaluation import energy_distance, sliced_wasserstein
 from eae_core.regularizers import radial_loss
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 @dataclass(frozen=True)

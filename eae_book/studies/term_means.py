@@ -14,12 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from scipy import special, stats
 
-from eae_core.entropy.expectation import expected_gaussian_estimate, expected_sphere_estimate
+from eae_book.studies.sphere import expected_sphere_estimate
+from eae_core.entropy.expectation import expected_gaussian_estimate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Shape = Literal["gaussian", "sphere"]
@@ -256,6 +258,7 @@ def _binomial_mean(values: Array, n: int, p: float) -> float:
     return float(stats.binom.pmf(index, n, p) @ values[index])
 
 
+@cache
 def sliced_wasserstein_turning_point(d: int, *, offset: float = 0.5, most: int = 10**5) -> int:
     """The least n at which the sliced Wasserstein term prefers a Gaussian to the sphere.
 
@@ -286,6 +289,7 @@ def first_true(holds: Callable[[int], bool], low: int, high: int) -> int:
     return high
 
 
+@cache
 def knn_turning_point(d: int, *, most: int = 10**15) -> int:
     """The least n at which the nearest-neighbour entropy prefers a Gaussian to the sphere.
 

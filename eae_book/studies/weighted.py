@@ -11,7 +11,7 @@ from eae_core.entropy.knn import unit_ball_log_volume
 from eae_core.entropy.samples import DuplicatePointsError, check_sample
 from eae_core.neighbors import nearest_neighbors
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 LARGEST_WEIGHT = 1e7  # beyond, rounding in the weights alone would cost digits of the entropy
 

@@ -35,9 +35,7 @@ def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
     prepare_streams()
     words = sys.argv[1:] if argv is None else list(argv)
     if "" in words:
-        return _ended(
-            "error: one of the words is empty: is a variable of the shell not set?", USAGE
-        )
+        return _ended("error: a word is empty: is a variable of the shell not set?", USAGE)
     try:
         arguments = parser.parse_args(words)
     except SystemExit:  # after the help, or words that it explains
@@ -73,11 +71,7 @@ def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
 
 
 def prepare_streams() -> None:
-    """Let nothing that is written fail for how this process was started.
-
-    A closed stream (`>&-`) leads nowhere, and its number cannot become that of a file; a character
-    that the terminal's encoding lacks is spelled out.
-    """
+    """Let a closed stream (`>&-`) lead nowhere, and spell out what a terminal's encoding lacks."""
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             with suppress(OSError):

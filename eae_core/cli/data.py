@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from eae_core.cli.tables import print_table
-from eae_core.errors import CommandError, UsageError
+from eae_core.errors import CommandError, refusing
 
 if TYPE_CHECKING:
     from eae_core.data import DatasetInfo
@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 def data(arguments: argparse.Namespace) -> int:
     """List, prepare or check data sets."""
-    if arguments.action == "prepare":
-        return _prepare(arguments.name)
+    from eae_core.data import dataset_info
+
+    name: str | None = getattr(arguments, "name", None)
+    with refusing():
+        info = dataset_info(name) if name else None
     if arguments.action == "check":
-        return _check(arguments.name)
-    return _list()
+        return _check(name)
+    return _prepare(info) if info else _list()
 
 
 def _list() -> int:
@@ -27,10 +30,9 @@ def _list() -> int:
 
     rows = [["name", "images of", "shape", "train", "test", "state"]]
     for info in map(dataset_info, DATASETS):
-        shape = " x ".join(map(str, info.image_shape))
         title = f"{info.title} ({info.stand_in})" if info.stand_in else info.title
-        counts = [f"{count:,}" for count in _counts(info)]
-        rows.append([info.name, title, shape, *counts, _state(info.name)])
+        row = [info.name, title, " x ".join(map(str, info.image_shape))]
+        rows.append([*row, *(f"{count:,}" for count in _counts(info)), _state(info.name)])
     print_table(rows)
     print(f"data folder: {data_root()} (EAE_DATA names another)")
     return 0
@@ -48,41 +50,31 @@ def _counts(info: DatasetInfo) -> tuple[int, int]:
         return info.train, info.test
 
 
-def _prepare(name: str) -> int:
-    from eae_core.data import dataset_info, load_images, prepare
+def _prepare(info: DatasetInfo) -> int:
+    from eae_core.data import load_images, prepare
 
-    try:
-        info = dataset_info(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
     if info.embedded:
-        print(f"{name} needs no preparation: it comes with the package")
+        print(f"{info.name} needs no preparation: it comes with the package")
         return 0
     try:
-        folder = prepare(name)
-        counts = [f"{len(load_images(name, split)):,} {split}" for split in ("train", "test")]
+        folder = prepare(info.name)
+        found = [f"{len(load_images(info.name, split)):,} {split}" for split in ("train", "test")]
     except (ValueError, OSError) as error:
         raise CommandError(str(error)) from error
-    print(f"{name} is ready in {folder}: {', '.join(counts)} images")
+    print(f"{info.name} is ready in {folder}: {', '.join(found)} images")
     return 0
 
 
 def _check(name: str | None) -> int:
     """Compare files with their checksums; sets that are absent fail only if asked for by name."""
-    from eae_core.data import DATASETS, dataset_info, verify
+    from eae_core.data import DATASETS, verify
 
-    if name is not None:
-        try:
-            dataset_info(name)
-        except ValueError as error:
-            raise UsageError(str(error)) from error
     failures = []
     for each in [name] if name else DATASETS:
         state = _state(each)
         if state == "prepared" or (name and state == "absent"):
             try:
-                files = verify(each)
-                state = f"whole, {len(files)} arrays as prepared"
+                state = f"whole, {len(verify(each))} arrays as prepared"
             except (ValueError, OSError) as error:
                 state = "damaged" if state == "prepared" else state
                 failures.append(f"{each}: {error}")

@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eae_core.cli.models import check_pictures, data_for, model_file, open_model
+from eae_core.cli.folders import write_json
+from eae_core.cli.models import check_pictures, data_for, first_of, model_file, open_model
 from eae_core.cli.tables import print_table
-from eae_core.errors import UsageError
+from eae_core.errors import UsageError, refusing
 
 if TYPE_CHECKING:
     from eae_core.data import Images
-    from eae_core.evaluation import Scores
+    from eae_core.evaluation import FeatureExtractor, Scores
+    from eae_core.models import Autoencoder
 
-EVALUATION = "evaluation.json"
+EVALUATION, SHEET = "evaluation.json", "sheet"  # the second with a suffix
 SAMPLES_MOST = 10_000
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the scores of a model, and leave them and a picture in a folder."""
-    from eae_core.cli.scoring import networks, write_pictures
     from eae_core.evaluation import DENSITIES, codes_needed, gaussianity_report, score_model
     from eae_core.evaluation.sheets import COLUMNS
-    from eae_core.files import check_writable, replacing
+    from eae_core.files import check_writable
     from eae_core.models import encode_images
     from eae_core.seeds import check_seed
 
     model = open_model(arguments)
     check_pictures(model)
     data = data_for(model, arguments)
-    if arguments.samples is not None and arguments.samples < 5:
-        raise UsageError(f"--samples must be at least 5, got {arguments.samples}")
-    try:
+    check_samples(arguments.samples)
+    with refusing():
         check_seed(arguments.seed, "--seed")
-        train, test = (_some(data.images(split), arguments.limit) for split in ("train", "test"))
+        train, test = (first_of(data.images(split), arguments.limit) for split in ("train", "test"))
         if len(test) < COLUMNS:
             raise ValueError(
                 f"the picture shows {COLUMNS} test images, there are {len(test)}: take a larger "
@@ -45,14 +47,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
         extractors = networks(arguments.networks, train, arguments.device)
         folder = arguments.output or model_file(arguments.model).parent
         check_writable(folder)
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
-    few = [name for name in DENSITIES if len(train) < codes_needed(name, model.latent_dim)]
-    for name in few:
-        needed = codes_needed(name, model.latent_dim)
-        print(f"left out: {name}, which needs {needed} training images", file=sys.stderr)
-    device = next(model.parameters()).device
-    try:
+        needed = {name: codes_needed(name, model.latent_dim) for name in DENSITIES}
+        for name in (few := [name for name in DENSITIES if len(train) < needed[name]]):
+            text = f"left out: {name}, which needs {needed[name]} training images"
+            print(text, file=sys.stderr)
+        device = next(model.parameters()).device
         scores = score_model(
             model,
             train.to(device),
@@ -63,11 +62,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             progress=not arguments.no_progress,
         )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    with replacing(folder / EVALUATION) as temporary:
-        numbers = {"dataset": data.name, "extractors": scores.extractors, **scores.metrics()}
-        temporary.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    numbers = {"dataset": data.name, "extractors": scores.extractors, **scores.metrics()}
+    write_json(numbers, folder / EVALUATION)
     sheet, rows = write_pictures(model, train, test, folder)
     _print_scores(scores)
     if "gaussianity" not in scores.missing:
@@ -79,8 +75,59 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _some(images: Images, limit: int | None) -> Images:
-    return images if limit is None else images.subset(min(limit, len(images)))
+def check_samples(samples: int | None) -> None:
+    """Raise UsageError unless there are enough for a distance."""
+    if samples is not None and samples < 5:
+        raise UsageError(f"--samples must be at least 5, got {samples}")
+
+
+def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequence[FeatureExtractor]:
+    """The evaluation networks of these names, or the one that fits the images.
+
+    UsageError for images that a network is not for; OSError and ValueError for weights or data
+    that are not to be had.
+    """
+    from eae_core.data import ImageSet, load_images
+    from eae_core.errors import require
+    from eae_core.evaluation import borrowed_features, classifier_features, inception_features
+
+    require(["torch_fidelity", "sklearn"], extra="train,metrics")
+    labelled = train if isinstance(train, ImageSet) and train.labels is not None else None
+    own = labelled if train.image_shape[1:] == (32, 32) else None
+    names = names or ["classifier" if own else "inception"]
+    if "cifar10" in names and train.image_shape[0] != 3:
+        raise UsageError(f"the network cifar10 is for colour images, {train.name} is grey")
+    found: list[FeatureExtractor] = []
+    if "classifier" in names:
+        if not own:
+            raise UsageError(
+                f"the network classifier needs labelled images of 32 x 32: for {train.name} take "
+                "cifar10 (colour images) or inception"
+            )
+        found.append(classifier_features(own, device=device))
+    if "cifar10" in names:
+        found.append(borrowed_features(load_images("cifar10"), device=device))
+    if "inception" in names:
+        found.append(inception_features(device=device))
+    return found
+
+
+def write_pictures(
+    model: Autoencoder, train: Images, test: Images, folder: Path
+) -> tuple[Path, list[str]]:
+    """The sheet of what the model makes; returns its path and what its rows show."""
+    from eae_core.evaluation import encode_images, fit_density
+    from eae_core.evaluation.densities import DegenerateCodesError, codes_needed
+    from eae_core.evaluation.sheets import picture_rows, write_sheet
+
+    codes = encode_images(model, train)
+    densities = {}
+    for name in ("standard", "gaussian", "mixture"):
+        if len(codes) >= codes_needed(name, model.latent_dim):
+            with suppress(DegenerateCodesError):  # the scores say why
+                densities[name] = fit_density(name, codes)
+    rows = picture_rows(model, test, densities)
+    return write_sheet(rows, folder / SHEET), list(rows)
 
 
 def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
@@ -89,16 +136,26 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
 
     trained_on = read_checkpoint(model_file(arguments.model)).images
     if (trained_on["checksum"], trained_on["number"]) != (train.checksum, len(train)):
+        others = f"{trained_on['number']} other images ({trained_on['name']})"
         print(
-            f"the model was trained on {trained_on['number']} other images ({trained_on['name']}): "
-            "densities are fitted to the codes of those given here, and where the data are the "
-            "same in part (another --limit or --test-fraction), it may have seen test images",
+            f"the model was trained on {others}: densities are fitted to the codes of those given "
+            "here, and where the data are the same in part (another --limit or --test-fraction), "
+            "it may have seen test images",
             file=sys.stderr,
         )
 
 
+def frechet_distances(scores: Scores, extractor: str) -> dict[str, float]:
+    """Those by one network, by the set of images."""
+    from eae_core.evaluation.image_metrics import metric_names
+
+    prefix = f"{metric_names(extractor)[0]}_"
+    found = scores.values.items()
+    return {name.removeprefix(prefix): x for name, x in found if name.startswith(prefix)}
+
+
 def _print_scores(scores: Scores) -> None:
-    """A table for each evaluation network, a row for each set of images that it judged."""
+    """A table for each evaluation network, a row for each set of images."""
     from eae_core.evaluation.image_metrics import metric_names
 
     print(
@@ -107,15 +164,10 @@ def _print_scores(scores: Scores) -> None:
     )
     for extractor in scores.extractors:
         frechet, label = metric_names(extractor)
-        columns = {
-            extractor: f"{frechet}_",
-            "KID": f"kid_{label}_",
-            "precision": f"precision_{label}_",
-            "recall": f"recall_{label}_",
-        }
-        made = [k.removeprefix(f"{frechet}_") for k in scores.values if k.startswith(f"{frechet}_")]
+        columns = {extractor: f"{frechet}_", "KID": f"kid_{label}_"}
+        columns |= {name: f"{name}_{label}_" for name in ("precision", "recall")}
         rows = [["images", *columns]]
-        for name in made:
+        for name in frechet_distances(scores, extractor):
             found = [scores.values.get(prefix + name) for prefix in columns.values()]
             rows.append([name, *("-" if x is None else f"{x:.4g}" for x in found)])
         print()

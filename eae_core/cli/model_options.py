@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import Field, fields, replace
+from dataclasses import fields, replace
 from inspect import getdoc
 from typing import Any, get_type_hints
 
@@ -40,13 +40,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def description(options_class: type[ModelOptions], option: str) -> str:
-    """What the docstring of a model's options says about one of them, without its marks.
-
-    Example:
-        >>> from eae_core.models import VAEOptions
-        >>> description(VAEOptions, "beta")
-        'weight of the divergence, in units of squared error per nat'
-    """
+    """What the docstring of a model's options says about one of them, without its marks."""
     found = re.search(
         rf"^    {option}: (.+?)\.?(?=\n    \w|\n\S|\Z)", getdoc(options_class) or "", re.M | re.S
     )
@@ -59,34 +53,20 @@ def flag(option: str) -> str:
     return f"--{option.replace('_', '-')}"
 
 
-def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given."""
-    return {
-        name.removeprefix(PREFIX): value
-        for name, value in vars(arguments).items()
-        if name.startswith(PREFIX) and value is not None
-    }
-
-
 def chosen_options(arguments: argparse.Namespace) -> ModelOptions:
-    """The model's published options for the data set, with those that were given in their place.
+    """The options that were given, and else those published for the data set.
 
-    For own data they are its defaults, which are those published for MNIST.
-
-    Raises:
-        UsageError: unknown model, or an option that it does not have.
-        ValueError: an impossible value.
+    For own data they are the model's defaults, which are those published for MNIST.
     """
-    name, given = arguments.model, given_options(arguments)
+    name = arguments.model
+    words = {k.removeprefix(PREFIX): v for k, v in vars(arguments).items() if k.startswith(PREFIX)}
+    given = {option: value for option, value in words.items() if value is not None}
     if name not in MODELS:
         raise UsageError(f"there is no model {name!r}; {nearest(name, MODELS)}")
-    known: tuple[Field[Any], ...] = fields(MODELS[name][1])
-    names = [field.name for field in known]
-    for option in given:
-        if option not in names:
-            raise UsageError(
-                f"the model {name} has no {flag(option)}; it has {', '.join(map(flag, names))}"
-            )
+    known = [field.name for field in fields(MODELS[name][1])]
+    if odd := [option for option in given if option not in known]:
+        has = ", ".join(map(flag, known))
+        raise UsageError(f"the model {name} has no {flag(odd[0])}; it has {has}")
     if arguments.dataset in DATASETS:
         return replace(published_options(name, arguments.dataset), **given)
     return MODELS[name][1](**given)

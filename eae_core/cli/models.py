@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eae_core.cli.folders import CHECKPOINT
-from eae_core.errors import UsageError, printable
+from eae_core.errors import UsageError, printable, refusing
 from eae_core.files import expanded
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from eae_core.data import Images
     from eae_core.data.own import Data
     from eae_core.models import Autoencoder
 
@@ -24,11 +26,7 @@ def model_file(path: Path) -> Path:
 
 
 def open_model(arguments: argparse.Namespace) -> Autoencoder:
-    """The model that a verb is given, on the device that it asks for, to be evaluated.
-
-    Raises:
-        UsageError: no model, or no such device.
-    """
+    """The model that a verb is given, on the device that it asks for; UsageError without one."""
     from eae_core.hardware import resolve_device
     from eae_core.training import CheckpointError, load_model
 
@@ -43,17 +41,13 @@ def open_model(arguments: argparse.Namespace) -> Autoencoder:
 
 
 def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
-    """The data that a verb is given, in the model's size and channels; notes go to stderr.
-
-    Raises:
-        UsageError: no such data, or images of another shape.
-    """
+    """The data that a verb is given, in the model's size and channels; notes go to stderr."""
     from eae_core.data.own import open_data
 
     shape = model.image_shape
     more: dict[str, Any] = {"test_fraction": arguments.test_fraction}
     more["progress"] = not arguments.no_progress
-    try:
+    with refusing():
         if len(shape) == 3 and expanded(arguments.dataset).is_dir():
             more["size"] = shape[1:]
         data = open_data(arguments.dataset, **more)
@@ -61,33 +55,30 @@ def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
         if "size" in more and found[0] != shape[0]:
             data = open_data(arguments.dataset, **more, channels=shape[0])
             found = data.images("train", 1).image_shape
-    except (ValueError, OSError) as error:
-        raise UsageError(str(error)) from error
     if found != shape:
-        raise UsageError(
-            f"the model is for images of shape {shape} (channels, height, width), {data.name} has "
-            f"{found}"
-        )
+        asked = f"images of shape {shape} (channels, height, width)"
+        raise UsageError(f"the model is for {asked}, {data.name} has {found}")
     for note in data.notes:
         print(f"{data.name}: {printable(note)}", file=sys.stderr)
     return data
 
 
-def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:
-    """Pictures in files as images (n, c, h, w) of the model's size.
+def first_of(images: Images, limit: int | None) -> Images:
+    """The first so many images, or all."""
+    return images if limit is None or limit >= len(images) else images.subset(limit)
 
-    Raises:
-        UsageError: a file that is no picture, or a model of something else than pictures.
-    """
+
+def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:
+    """Pictures in files as images (n, c, h, w) of the model's size."""
     import numpy as np
 
-    from eae_core.data.pictures import PictureError, no_warnings, read_picture
-    from eae_core.data.values import as_batch
+    from eae_core.data.images import as_batch
+    from eae_core.data.pictures import PictureError, read_picture
 
     check_pictures(model)
     channels, height, width = model.image_shape
     pixels = []
-    with no_warnings():
+    with warnings.catch_warnings(action="ignore"):
         for path in paths:
             try:
                 pixels.append(read_picture(path, (height, width), channels))

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from eae_core.cli.folders import CHECKPOINT, RECORD
+from eae_core.cli.folders import CHECKPOINT, RECORD, read_results
 from eae_core.cli.tables import print_table, spell_bytes, spell_seconds
 from eae_core.errors import UsageError, printable
-from eae_core.records import Record, RecordError, read_record
 
 USUAL = Path("_runs")  # which need not be there yet
 
@@ -43,13 +42,19 @@ def _is_run(folder: Path) -> bool:
 def rows_of(found: Iterable[tuple[Path | None, Path]]) -> Iterator[dict[str, Any]]:
     """A row for each run; a record that cannot be read is named on stderr and passed over."""
     for source, place in found:
+        state = "committed" if source == place else "finished" if source else "unfinished"
         try:
-            record = read_record(source) if source else None
-        except (RecordError, OSError) as error:
+            known = read_results(source) if source else {}
+        except (ValueError, OSError) as error:
             print(f"warning: passed over: {printable(str(error))}", file=sys.stderr)
             continue
-        state = "committed" if source == place else "finished" if record else "unfinished"
-        yield _row(record, state, place.as_posix())
+        yield {
+            **{name: known.get(name, "") for name in ("experiment", "run", "created", "device")},
+            "seconds": known.get("seconds", 0.0),
+            "memory": known.get("peak_memory_bytes", 0),
+            "state": state,
+            "place": place.as_posix(),
+        }
 
 
 def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
@@ -65,22 +70,6 @@ def show(rows: list[dict[str, Any]], *, as_json: bool, none: str) -> int:
 
 def _cell(key: str, value: Any) -> str:
     """One field of the table, in words."""
-    if isinstance(value, str) or value is None:
-        return printable(value or "-")
+    if isinstance(value, str):
+        return value or "-"
     return spell_seconds(value) if key == "seconds" else spell_bytes(value)
-
-
-def _row(record: Record | None, state: str, place: str) -> dict[str, Any]:
-    if record is None:
-        blank = dict.fromkeys(("experiment", "run", "created", "device"), "")
-        return {**blank, "seconds": 0.0, "memory": 0, "state": state, "place": place}
-    return {
-        "experiment": record.experiment,
-        "run": record.run,
-        "created": record.created,
-        "device": record.device,
-        "seconds": record.seconds,
-        "memory": record.peak_memory_bytes,
-        "state": state,
-        "place": place,
-    }

@@ -8,12 +8,7 @@ from eae_core.errors import printable
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print texts in columns, the first row as their head; control characters are spelled out.
-
-    >>> print_table([["name", "n"], ["digits", "1500"]])
-    name    n
-    digits  1500
-    """
+    """Print texts in columns, the first row as their head; control characters are spelled out."""
     plain = [[printable(cell).replace("\n", "\\n") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*plain, strict=True)]
     for row in plain:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eae_core.errors import UsageError
+from eae_core.files import read_as_numpy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,17 +34,17 @@ def entropy(arguments: argparse.Namespace) -> int:
     print(f"neighbour     k = {arguments.k}")
     print(f"entropy       {estimate:.4f} nats")
     if math.isfinite(bound):
-        print(f"Gaussian      {bound:.4f} nats, of the same covariance: no law has more")
+        print(f"Gaussian      {bound:.4f} nats, of the same covariance: no distribution has more")
         print(f"difference    {bound - estimate:.4f} nats")
     elif n <= d:
         print(f"Gaussian      unknown: {n} points lie in a plane of {n - 1} dimensions always")
     else:
         print("Gaussian      -inf: the points lie in a plane of fewer dimensions than d")
-    warn_of_bias(n, d, arguments.k)
+    _warn_of_bias(n, d, arguments.k)
     return 0
 
 
-def warn_of_bias(n: int, d: int, k: int) -> None:
+def _warn_of_bias(n: int, d: int, k: int) -> None:
     """Say on stderr where n points are too few for the estimate to stand beside the bound."""
     from eae_core.entropy import gaussian_entropy_bound
     from eae_core.entropy.expectation import expected_gaussian_estimate
@@ -52,7 +53,7 @@ def warn_of_bias(n: int, d: int, k: int) -> None:
     if abs(bias) > LARGE_BIAS:
         print(
             f"warning: {n} points are few in {d} dimensions: of a Gaussian the estimate is "
-            f"{bias:+.2f} nats off on average, of other laws up to several times that",
+            f"{bias:+.2f} nats off on average, of others up to several times that",
             file=sys.stderr,
         )
 
@@ -61,21 +62,20 @@ def read_points(path: Path) -> np.ndarray:
     """The n x d array of floats in an .npy file; `UsageError` says what else it holds."""
     import numpy as np
 
-    from eae_core.files import read_as_numpy
-
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name the .npy file in it")
+    no_array = f"{path} is not an array written by numpy.save"
     try:
         with read_as_numpy(path):
             array = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
     except OSError as error:
-        raise UsageError(f"{path} is not an array written by numpy.save: {error}") from error
+        raise UsageError(f"{no_array}: {error}") from error
     except ValueError as error:  # NumPy takes other files for pickles, and offers to load them
+        table = "numpy.loadtxt(path, delimiter=',')"
         raise UsageError(
-            f"{path} is not an array written by numpy.save, or not one of numbers; read a "
-            "table of text with numpy.loadtxt(path, delimiter=',') and save that"
+            f"{no_array}, or not one of numbers; read a table of text with {table} and save that"
         ) from error
     if not isinstance(array, np.ndarray):
         array.close()
@@ -94,16 +94,9 @@ def read_points(path: Path) -> np.ndarray:
 def gaussian_bound(points: np.ndarray) -> float:
     r"""Entropy of the Gaussian with the points' covariance, ``log det(2 pi e Sigma) / 2``, in nats.
 
-    It is the most that any law with this covariance has; for unit variances and no correlation it
-    is ``d/2 log(2 pi e)``. The logarithm of a sample covariance's determinant is too small on
-    average, for Gaussian points by the known :math:`\sum_{i=1}^d \psi(\tfrac{n-i}2) -
-    d \log\tfrac{n-1}2`, which is taken away. Minus infinity if the covariance is singular.
-
-    Example:
-        >>> import numpy as np
-        >>> points = np.random.default_rng(0).normal(size=(400, 2)) * [1.0, 1e-9]
-        >>> round(gaussian_bound(points) - math.log(1e-9), 1)  # log(2 pi e) = 2.8
-        2.8
+    The logarithm of a sample covariance's determinant is too small on average, for Gaussian points
+    by :math:`d \log\tfrac{n-1}2 - \sum_{i=1}^d \psi(\tfrac{n-i}2)`, which is added. Minus infinity
+    if the covariance is singular.
     """
     import numpy as np
     from scipy.special import digamma

@@ -1,14 +1,20 @@
-"""The verbs sample, encode, reconstruct and interpolate: what a trained model is for."""
+"""The verbs sample, encode, reconstruct, interpolate and export: what a trained model is for."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eae_core.cli.folders import CODES, save_arrays
-from eae_core.cli.models import check_pictures, data_for, model_file, open_model, read_images
-from eae_core.errors import UsageError
+from eae_core.cli.models import (
+    check_pictures,
+    data_for,
+    first_of,
+    model_file,
+    open_model,
+    read_images,
+)
+from eae_core.errors import UsageError, refusing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +24,7 @@ if TYPE_CHECKING:
     from eae_core.models import Autoencoder
 
 AT_ONCE = 500  # images in memory
-GRID_MOST = 100  # images
-STEPS_MOST = 1000  # images on one picture of a path
-SHOWN_MOST = 20  # reconstructions on one picture
+GRID_MOST, SHOWN_MOST, STEPS_MOST = 100, 20, 1000  # images, pairs, steps on one picture
 
 
 def sample(arguments: argparse.Namespace) -> int:
@@ -35,7 +39,10 @@ def sample(arguments: argparse.Namespace) -> int:
     formats = arguments.format or (["png", "grid"] if len(model.image_shape) == 3 else ["npz"])
     if formats != ["npz"]:
         check_pictures(model)
-    codes, folder = _codes(model, arguments), _empty_folder(arguments.output)
+    codes, folder = _codes(model, arguments), arguments.output
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: name a new folder with -o, or empty it")
+    folder.mkdir(parents=True, exist_ok=True)
     digits, kept = len(str(len(codes) - 1)), []
     for start in range(0, len(codes), AT_ONCE):
         images = decode_codes(model, codes[start : start + AT_ONCE])
@@ -63,7 +70,7 @@ def encode(arguments: argparse.Namespace) -> int:
     model = open_model(arguments)
     if arguments.output.suffix not in (".npy", ".npz"):
         raise UsageError(f"codes go into an .npy or .npz file, not {arguments.output}")
-    images, files = _images(model, arguments, limit=arguments.limit)
+    images, files = _images(model, arguments, arguments.limit)
     codes = encode_images(model, images)
     more = {"files": files} if files and arguments.output.suffix == ".npz" else {}
     save_arrays(arguments.output, codes=codes, **more)
@@ -77,10 +84,8 @@ def reconstruct(arguments: argparse.Namespace) -> int:
 
     from eae_core.evaluation.sheets import COLUMNS, write_grid
 
-    model = open_model(arguments)
-    check_pictures(model)
-    _check_picture_name(arguments.output)
-    images, _ = _images(model, arguments, limit=arguments.limit or SHOWN_MOST)
+    model = _picture_model(arguments)
+    images, _ = _images(model, arguments, arguments.limit or SHOWN_MOST)
     x = images.batch(slice(None))
     made = model.reconstruct(x)
     errors = (x - made).square().flatten(1).sum(1)
@@ -97,16 +102,30 @@ def interpolate(arguments: argparse.Namespace) -> int:
     """Write a picture of the images on the path between the codes of two."""
     from eae_core.evaluation.sheets import write_grid
 
-    model = open_model(arguments)
-    if not 2 <= arguments.steps <= STEPS_MOST:
-        raise UsageError(
-            f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {arguments.steps}"
-        )
-    _check_picture_name(arguments.output)
+    model, steps = _picture_model(arguments), arguments.steps
+    if not 2 <= steps <= STEPS_MOST:
+        raise UsageError(f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {steps}")
     x = read_images(model, arguments.images)
-    path = model.interpolate(x[:1], x[1:], steps=arguments.steps)[0]
+    path = model.interpolate(x[:1], x[1:], steps=steps)[0]
     written = write_grid(path, arguments.output, columns=len(path))
     print(f"{len(path)} images on the path in {written}")
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write encoder and decoder in the formats asked for, compared with the model."""
+    from eae_core.models.export import SUFFIXES, export_model
+
+    kinds = [kind for kind in SUFFIXES if getattr(arguments, kind)]
+    if not kinds:
+        raise UsageError("say which: --onnx, --torch or --safetensors, or several")
+    model = open_model(arguments)
+    folder = arguments.output or model_file(arguments.model).parent
+    files = export_model(model, folder, *kinds)
+    shape, d = " x ".join(map(str, model.image_shape)), model.latent_dim
+    print(f"encoder: n x {shape} in [0, 1] to n x {d}; decoder: back. Compared with the model:")
+    for path in files:
+        print(f"  {path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 
@@ -119,13 +138,10 @@ def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
 
     if arguments.n < 1:
         raise UsageError(f"-n must be at least 1, got {arguments.n}")
-    try:
+    with refusing():
         check_seed(arguments.seed, "--seed")
         if arguments.distribution != "own":
-            density = _density(model, arguments)
-            return density.sample(arguments.n, seed=arguments.seed)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+            return _density(model, arguments).sample(arguments.n, seed=arguments.seed)
     with evaluation_mode(model):
         generator = torch.Generator().manual_seed(arguments.seed)
         return model.draw_codes(arguments.n, generator=generator).float().cpu()
@@ -151,7 +167,7 @@ def _density(model: Autoencoder, arguments: argparse.Namespace) -> Density:
 
 
 def _images(
-    model: Autoencoder, arguments: argparse.Namespace, *, limit: int | None
+    model: Autoencoder, arguments: argparse.Namespace, limit: int | None
 ) -> tuple[Images, list[str]]:
     """The images that a verb is given, at most so many, and their files if they have some."""
     from eae_core.data import ImageSet
@@ -159,26 +175,20 @@ def _images(
     if bool(arguments.images) == bool(arguments.dataset):
         raise UsageError("name picture files, or data with --data: one of the two")
     if arguments.images:
-        x = read_images(model, arguments.images[:limit])
-        return ImageSet("files", "all", x), [str(path) for path in arguments.images]
+        paths = arguments.images[:limit]
+        return ImageSet("files", "all", read_images(model, paths)), list(map(str, paths))
     data = data_for(model, arguments)
     files: list[str] | None = getattr(data, "files", None)
     split = arguments.split or ("test" if files is None else "all")
-    try:
-        images = data.images(split)
-        images = images if limit is None else images.subset(min(limit, len(images)))
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    with refusing():
+        images = first_of(data.images(split), limit)
     return images, (files or [])[: len(images)] if split == "all" else []
 
 
-def _empty_folder(folder: Path) -> Path:
-    if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder} is not empty: name a new folder with -o, or empty it")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _check_picture_name(path: Path) -> None:
-    if path.suffix not in (".png", ".webp"):
-        raise UsageError(f"pictures go into a .png or .webp file, not {path}")
+def _picture_model(arguments: argparse.Namespace) -> Autoencoder:
+    """The model, whose images can be shown, and where the picture is to go can hold one."""
+    model = open_model(arguments)
+    check_pictures(model)
+    if arguments.output.suffix not in (".png", ".webp"):
+        raise UsageError(f"pictures go into a .png or .webp file, not {arguments.output}")
+    return model

@@ -1,9 +1,8 @@
 """What training takes: built-in sets, tensors, arrays, and any torch Dataset or DataLoader.
 
-:func:`as_source` makes one of two kinds of each. An indexed set gives the batch at any indices:
-:class:`~eae_core.data.ImageSet`, whole on the device, or :class:`~eae_core.data.MappedSet`, which
-reads rows from a file larger than the memory. A :class:`Stream` gives the batches of an epoch one
-after another, augmented and by workers if so asked.
+:func:`as_source` makes one of two kinds of each: an indexed set, which gives the batch at any
+indices (:class:`~eae_core.data.ImageSet`, :class:`~eae_core.data.MappedSet`), or a :class:`Stream`,
+which gives the batches of an epoch one after another, augmented and by workers if so asked.
 """
 
 from __future__ import annotations
@@ -16,74 +15,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from eae_core.data.images import ImageSet
-from eae_core.data.values import as_batch, as_values
+from eae_core.data.images import CPU, Images, ImageSet, MappedSet, as_batch, as_values
 
 LOOKED_AT = 64  # items of a Dataset whose content goes into its checksum
 
 
-class Source(Protocol):
-    """What indexed sets and streams have in common."""
-
-    @property
-    def name(self) -> str:
-        """Of the data set."""
-
-    @property
-    def split(self) -> str:
-        """Training or test, in one word."""
-
-    @property
-    def checksum(self) -> str:
-        """Of the content: other data, another checksum."""
-
-    @property
-    def image_shape(self) -> tuple[int, ...]:
-        """Channels, height and width; one number, of features, for a table."""
-
-    def __len__(self) -> int: ...
-
-    def to(self, device: str | torch.device) -> Any:
-        """The same, giving batches on another device."""
-
-
-class IndexedSource(Source, Protocol):
-    """A set that gives any of its rows at once."""
-
-    def batch(self, index: Tensor) -> Tensor:
-        """Rows at index (n,), (n, *image_shape) on the device: float32, images in [0, 1]."""
-
-
 @dataclass(frozen=True, eq=False)
 class Stream(ABC):
-    """Batches of an epoch one after another; made by :func:`as_source`.
+    """Batches of an epoch one after another; made by :func:`as_source`."""
 
-    Attributes:
-        data: where they come from.
-        name: of the data set.
-        split: training or test.
-        checksum: of some items, and of their number.
-        image_shape: of one item.
-        length: items of an epoch.
-        device: where batches are given.
-        batch_size: of the batches that come, or None where the caller says how many.
-    """
-
-    data: Any = field(repr=False)
+    data: Any = field(repr=False)  #: where they come from
     name: str
     split: str
-    checksum: str
-    image_shape: tuple[int, ...]
-    length: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    batch_size: int | None = None
+    checksum: str  #: of some items, and of their number
+    image_shape: tuple[int, ...]  #: of one item
+    length: int  #: items of an epoch
+    device: torch.device = CPU  #: where batches are given
+    batch_size: int | None = None  #: of the batches that come; None where the caller says it
     workers: int = 0
 
     def __len__(self) -> int:
@@ -97,11 +52,13 @@ class Stream(ABC):
     def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
         """Batches (batch_size, *image_shape) on the device: float32, images in [0, 1].
 
-        Args:
-            order: indices (n,) of the items to visit, in this order; n // batch_size batches come.
-            batch_size: of each.
-            seed: of the augmentation, another one for each epoch.
+        n // batch_size of them come, of the items at order (n,); the augmentation follows from the
+        seed, another one for each epoch.
         """
+
+
+#: what training runs on: a set of which any rows can be had, or batches one after another
+Source: TypeAlias = Images | Stream
 
 
 class DatasetStream(Stream):
@@ -135,14 +92,12 @@ class LoaderStream(Stream):
 
     def batches(self, order: Tensor, batch_size: int, *, seed: int) -> Iterator[Tensor]:
         if batch_size != self.batch_size:
-            raise ValueError(
-                f"the DataLoader makes batches of {self.batch_size}, the options say {batch_size}: "
-                "make them equal"
-            )
+            found = f"batches of {self.batch_size}, the options say {batch_size}"
+            raise ValueError(f"the DataLoader makes {found}: make them equal")
         last = self.length // batch_size
         done = max(0, last - len(order) // batch_size)
         for batch in islice(_passed(self.data, seed), done, last):
-            x = _finite(as_batch(_first(batch)), "a batch of the DataLoader")
+            x = _loaded(batch)
             if len(x) != batch_size:
                 raise ValueError(
                     f"the DataLoader made a batch of {len(x)} after batches of {batch_size}: give "
@@ -158,7 +113,7 @@ def as_source(
     split: str = "train",
     workers: int = 0,
     checksum: str = "",
-) -> IndexedSource | Stream:
+) -> Source:
     """Data in any of the forms that training takes.
 
     Args:
@@ -185,16 +140,15 @@ def as_source(
         >>> [batch.shape for batch in stream.batches(torch.arange(5), 2, seed=0)]
         [torch.Size([2, 3, 8, 8]), torch.Size([2, 3, 8, 8])]
     """
-    if isinstance(data, Stream) or _is_indexed(data):
-        found: IndexedSource | Stream = data
-        return found
+    if isinstance(data, ImageSet | MappedSet | Stream):
+        return data
     if isinstance(data, TensorDataset):
         data = data.tensors[0]
     if not isinstance(data, Tensor) and hasattr(data, "__array__"):
         data = np.asarray(data)  # a table of pandas
     if isinstance(data, Tensor | np.ndarray):
         return ImageSet(name, split, as_values(data), checksum=checksum)
-    wanted = hasattr(data, "__getitem__") or _is_loader(data)
+    wanted = hasattr(data, "__getitem__") or isinstance(data, DataLoader)
     if isinstance(data, str) or not (wanted and hasattr(data, "__len__")):
         raise TypeError(
             f"got {type(data).__name__}; training takes a tensor, an array, a torch Dataset or "
@@ -207,27 +161,17 @@ def as_source(
         raise TypeError(f"training needs to know how many data there are: {error}") from error
     if not count:
         raise ValueError("there are no data: the set has length 0")
-    if _is_loader(data):
-        first = _finite(as_batch(_first(next(_passed(data, 0)))), "a batch of the DataLoader")
-        known = checksum or _checksum(first, count)
-        size, items = len(first), data.dataset if data.batch_sampler is None else data.sampler
-        length = min(count, len(items) // size) * size
-        shape = tuple(first.shape[1:])
+    if isinstance(data, DataLoader):
+        first = _loaded(next(_passed(data, 0)))
+        size, drawn = len(first), data.dataset if data.batch_sampler is None else data.sampler
+        length = min(count, len(drawn) // size) * size  # type: ignore[arg-type]
+        shape, known = tuple(first.shape[1:]), checksum or _checksum(first, count)
         return LoaderStream(data, name, split, known, shape, length, batch_size=size)
+    items = _Items(data, 0, tuple(_Items(data, 0)[0].shape))
     looked_at = np.unique(np.linspace(0, count - 1, LOOKED_AT).astype(int)).tolist()
-    shape = tuple(_Items(data, 0)[0].shape)
-    items = _Items(data, 0, shape)
     fetched = torch.stack([items[index] for index in looked_at])
     known = checksum or _checksum(fetched, count)
-    return DatasetStream(data, name, split, known, shape, count, workers=workers)
-
-
-def _is_indexed(data: Any) -> bool:
-    return all(hasattr(data, name) for name in ("batch", "image_shape", "checksum", "name", "to"))
-
-
-def _is_loader(data: Any) -> bool:
-    return isinstance(data, DataLoader)
+    return DatasetStream(data, name, split, known, tuple(fetched.shape[1:]), count, workers=workers)
 
 
 class _Items:
@@ -235,9 +179,6 @@ class _Items:
 
     def __init__(self, data: Any, seed: int, shape: tuple[int, ...] | None = None) -> None:
         self.data, self.seed, self.shape = data, seed, shape
-
-    def __len__(self) -> int:
-        return len(self.data)
 
     def __getitem__(self, index: int) -> Tensor:
         with _seeded(self.seed, index):
@@ -266,6 +207,10 @@ def _finite(x: Tensor, what: str) -> Tensor:
     if not x.isfinite().all():
         raise ValueError(f"{what} holds NaN or infinity: leave such data out")
     return x
+
+
+def _loaded(batch: Any) -> Tensor:
+    return _finite(as_batch(_first(batch)), "a batch of the DataLoader")
 
 
 def _first(item: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from eae_core.errors import nearest
@@ -21,29 +22,19 @@ SPLITS: tuple[Split, ...] = ("train", "test")
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set before any file is read.
-
-    `stored_shape` is height, width, channels of the arrays on disk; `padding` zeros are added on
-    each side at load. `train` and `test` count the images of the whole set. `stand_in` says in
-    words what an embedded set stands in for, and is empty otherwise. `source` names the class in
-    torchvision.datasets, empty for embedded sets; `raw_files` are its files, as globs below
-    `<data root>/torchvision`. `draw` makes the images of an embedded set. `revision` counts the
-    changes of the preparation that change an image: a record made with another one is stale.
-    `content` gives the sha256 of the prepared images of a whole split, where it is the same on
-    every machine: another set under this name is then noticed.
-    """
+    """What is known about a data set before any file is read."""
 
     name: str
     title: str
-    stored_shape: tuple[int, int, int]
-    train: int
+    stored_shape: tuple[int, int, int]  #: height, width, channels of the arrays on disk
+    train: int  #: images of the whole set
     test: int
-    padding: int = 0
-    stand_in: str = ""
-    source: str = ""
-    raw_files: tuple[str, ...] = ()
-    draw: Draw | None = field(default=None, repr=False)
-    revision: int = 1  # 1: as first recorded
+    padding: int = 0  #: zeros that are added on each side at load
+    stand_in: str = ""  #: what an embedded set stands in for, in words
+    source: str = ""  #: the class in torchvision.datasets; empty for embedded sets
+    draw: Draw | None = field(default=None, repr=False)  #: makes the images of an embedded set
+    revision: int = 1  #: counts changes of an image: records of another one are stale
+    #: sha256 of the images of whole splits, where it is the same on every machine
     content: Mapping[Split, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -62,80 +53,27 @@ class DatasetInfo:
         return self.train if split == "train" else self.test
 
 
-_IDX_FILES = tuple(
-    f"{part}-{kind}-ubyte.gz"
-    for part in ("train", "t10k")
-    for kind in ("images-idx3", "labels-idx1")
-)
+@cache
+def _digits(split: Split, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """scikit-learn's 1,797 digits, enlarged from 8 x 8 to 24 x 24 by bilinear interpolation.
 
-CATALOGUE: dict[str, DatasetInfo] = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            "digits",
-            "scikit-learn's handwritten digits",
-            (24, 24, 1),
-            1_500,
-            297,
-            padding=4,
-            stand_in="scikit-learn digits in place of MNIST",
-        ),
-        DatasetInfo(
-            "mnist",
-            "MNIST",
-            (28, 28, 1),
-            60_000,
-            10_000,
-            padding=2,
-            source="MNIST",
-            raw_files=tuple(f"MNIST/raw/{name}" for name in _IDX_FILES),
-            content={
-                "train": "f323590fab80abce68b33a35fb0a176bed275ab73b934621f7583bd1c7c1b1ba",
-                "test": "c544e9053023b30ffd401a9825696f84af6fb1eb822bba5fcffc6992808357c3",
-            },
-        ),
-        DatasetInfo(
-            "fashion_mnist",
-            "Fashion-MNIST",
-            (28, 28, 1),
-            60_000,
-            10_000,
-            padding=2,
-            source="FashionMNIST",
-            raw_files=tuple(f"FashionMNIST/raw/{name}" for name in _IDX_FILES),
-            content={
-                "train": "b7820949634d297721c5d98131ddf7987d38371b8ce4939b51d66f2cecc40bfa",
-                "test": "808e9818bf78178377232e2582d179bbdcc2212fba07a836cd54cc56d22714ce",
-            },
-        ),
-        DatasetInfo(
-            "cifar10",
-            "CIFAR-10",
-            (32, 32, 3),
-            50_000,
-            10_000,
-            source="CIFAR10",
-            raw_files=("cifar-10-python.tar.gz",),
-        ),
-        DatasetInfo(
-            "celeba64",
-            "CelebA, 64 x 64",
-            (64, 64, 3),
-            162_770,
-            19_962,
-            source="CelebA",
-            raw_files=(
-                "celeba/img_align_celeba.zip",
-                "celeba/list_attr_celeba.txt",
-                "celeba/identity_CelebA.txt",
-                "celeba/list_bbox_celeba.txt",
-                "celeba/list_landmarks_align_celeba.txt",
-                "celeba/list_eval_partition.txt",
-            ),
-        ),
-    )
-}
+    Enlarging by three puts each new pixel on an old one or a third of the way to the next, so the
+    weights are whole thirds, and integers keep the result the same on every machine.
+    """
+    import numpy as np
+    from sklearn.datasets import load_digits
 
+    digits = load_digits()
+    rows = slice(0, count) if split == "train" else slice(1_500, 1_500 + count)
+    old, third = divmod(np.arange(24), 3)
+    whole = np.eye(8, dtype=np.int64)
+    thirds = 2 * whole[old] + whole[(old + third - 1).clip(0, 7)]
+    levels = thirds @ digits.images[rows].astype(np.int64) @ thirds.T  # 0 ... 16 * 9
+    images = (levels * 255 + 72) // 144
+    return images.astype(np.uint8)[..., None], digits.target[rows].astype(np.int64)
+
+
+CATALOGUE: dict[str, DatasetInfo] = {}
 DATASETS = CATALOGUE.keys()  # names; it follows what is registered
 
 
@@ -165,3 +103,25 @@ def dataset_info(name: str) -> DatasetInfo:
         known = "" if hint.startswith("possible") else f" There are {', '.join(DATASETS)}"
         raise ValueError(f"no data set {name!r}; {hint}{known}")
     return CATALOGUE[name]
+
+
+_MNIST: dict[Split, str] = {
+    "train": "f323590fab80abce68b33a35fb0a176bed275ab73b934621f7583bd1c7c1b1ba",
+    "test": "c544e9053023b30ffd401a9825696f84af6fb1eb822bba5fcffc6992808357c3",
+}
+_FASHION: dict[Split, str] = {
+    "train": "b7820949634d297721c5d98131ddf7987d38371b8ce4939b51d66f2cecc40bfa",
+    "test": "808e9818bf78178377232e2582d179bbdcc2212fba07a836cd54cc56d22714ce",
+}
+_SETS = (
+    DatasetInfo("digits", "scikit-learn's handwritten digits", (24, 24, 1), 1_500, 297, padding=4,
+                stand_in="scikit-learn digits in place of MNIST", draw=_digits),
+    DatasetInfo("mnist", "MNIST", (28, 28, 1), 60_000, 10_000, padding=2,
+                source="MNIST", content=_MNIST),
+    DatasetInfo("fashion_mnist", "Fashion-MNIST", (28, 28, 1), 60_000, 10_000, padding=2,
+                source="FashionMNIST", content=_FASHION),
+    DatasetInfo("cifar10", "CIFAR-10", (32, 32, 3), 50_000, 10_000, source="CIFAR10"),
+    DatasetInfo("celeba64", "CelebA, 64 x 64", (64, 64, 3), 162_770, 19_962, source="CelebA"),
+)  # fmt: skip
+for _info in _SETS:
+    register_dataset(_info)

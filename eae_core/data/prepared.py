@@ -12,10 +12,9 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -46,73 +45,83 @@ def open_split(
     """Images (memory-mapped, read-only), labels and the sha256 of the images' file.
 
     Raises:
-        DataCorruptedError: an array is missing, changed, of the wrong shape or type, or of another
-            data set.
+        DataCorruptedError: as :func:`verify_folder`, or an array has the wrong shape or type.
     """
-    arrays = _read_meta(folder, info)
-    wanted = [key for key in (f"{split}_images", f"{split}_labels") if key in arrays]
-    if f"{split}_images" not in wanted:
-        raise DataCorruptedError(f"{folder / META} lists no {split}_images; {_remedy(folder)}")
-    _verify(folder, {key: arrays[key] for key in wanted}, trust_stamp=True)
-    images = np.load(folder / f"{split}_images.npy", mmap_mode="r")
+    of_images, of_labels = f"{split}_images", f"{split}_labels"
+    arrays = verify_folder(folder, info, only=(of_images, of_labels), trust_stamp=True)
+    if of_images not in arrays:
+        raise DataCorruptedError(f"{folder / META} lists no {of_images}: {_remedy(folder)}")
+    images = np.load(folder / f"{of_images}.npy", mmap_mode="r")
     if images.dtype != np.uint8 or images.shape[1:] != info.stored_shape:
+        needed = f"uint8 of the shape N x {' x '.join(map(str, info.stored_shape))}"
         raise DataCorruptedError(
-            f"{folder / f'{split}_images.npy'} holds {images.dtype} of the shape {images.shape}; "
-            f"{info.name} needs uint8 of the shape N x {' x '.join(map(str, info.stored_shape))}"
+            f"{of_images} in {folder} is {images.dtype} {images.shape}; {info.name} needs {needed}"
         )
-    if f"{split}_labels" not in wanted:
-        return images, None, arrays[f"{split}_images"]
-    labels = np.load(folder / f"{split}_labels.npy")
+    if of_labels not in arrays:
+        return images, None, arrays[of_images]
+    labels = np.load(folder / f"{of_labels}.npy")
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+        needed = f"one integer for each of the {len(images)} images"
         raise DataCorruptedError(
-            f"{folder / f'{split}_labels.npy'} holds {labels.dtype} of the shape {labels.shape}; "
-            f"needed is one integer for each of the {len(images)} images"
+            f"{of_labels} in {folder} is {labels.dtype} {labels.shape}; needed is {needed}"
         )
-    return images, labels.astype(np.int64), arrays[f"{split}_images"]
+    return images, labels.astype(np.int64), arrays[of_images]
 
 
 def verify_folder(
-    folder: Path, info: DatasetInfo | None = None, *, trust_stamp: bool = False
+    folder: Path,
+    info: DatasetInfo | None = None,
+    *,
+    only: Container[str] | None = None,
+    trust_stamp: bool = False,
 ) -> dict[str, str]:
-    """Compare every array with its checksum, whatever was remembered; return the checksums."""
+    """Compare arrays, `only` some or all, with their checksums; return the checksums of all.
+
+    `trust_stamp` passes over files whose size and time stamp are those of the last comparison.
+
+    Raises:
+        DataCorruptedError: an array is missing or has changed, or the set is not that of `info`.
+    """
     arrays = _read_meta(folder, info)
-    _verify(folder, arrays, trust_stamp=trust_stamp)
+    note = folder.parent / ".verified" / f"{folder.name}.json"
+    for key in arrays if only is None else [key for key in arrays if key in only]:
+        path = folder / f"{key}.npy"
+        if not path.is_file():
+            raise DataCorruptedError(f"{path} is missing: {_remedy(folder)}")
+        found = remembered_sha256(path, note, key, trust_stamp=trust_stamp)
+        if found != arrays[key]:
+            raise DataCorruptedError(
+                f"{path} has changed since it was prepared: its sha256 is {found}, {META} says "
+                f"{arrays[key]}; {_remedy(folder)}"
+            )
     return arrays
 
 
-def remembered_sha256(path: Path, root: Path) -> str:
-    """The sha256 of an own file, computed again only if its size or its time stamp has changed."""
-    note, place, status = root / ".verified" / "own files.json", str(path.resolve()), path.stat()
-    stamp, stamps = [status.st_size, status.st_mtime_ns], _read_stamps(note)
-    known = stamps.get(place)
-    if isinstance(known, list) and known[:2] == stamp:
-        return str(known[2])
+def remembered_sha256(path: Path, note: Path, key: str, *, trust_stamp: bool = True) -> str:
+    """The sha256 of a file, computed again only if its size or its time stamp has changed."""
+    try:
+        stamps = dict(json.loads(note.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # there is none, or it is damaged
+        stamps = {}
+    status = path.stat()
+    stamp, known = [status.st_size, status.st_mtime_ns], stamps.get(key)
+    if trust_stamp and isinstance(known, list) and known[:-1] == stamp:
+        return str(known[-1])
     found = file_sha256(path)
-    with contextlib.suppress(OSError):
-        _write_json(note, stamps | {place: [*stamp, found]})
+    with contextlib.suppress(OSError):  # a folder that cannot be written: computed again next time
+        _write_json(note, stamps | {key: [*stamp, found]})
     return found
 
 
 def seal_folder(
-    folder: Path,
-    name: str,
-    origin: str,
-    *,
-    needed: Sequence[str] = ("train_images", "test_images"),
-    more: Mapping[str, Any] | None = None,
+    folder: Path, name: str, origin: str, more: Mapping[str, Any] | None = None
 ) -> None:
     """Write meta.json for the arrays in a folder: from then on they are a prepared set."""
     arrays = {}
     for path in sorted(folder.glob("*.npy")):
-        array = np.load(path, mmap_mode="r")
-        arrays[path.stem] = {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "sha256": file_sha256(path),
-        }
-    missing = set(needed) - arrays.keys()
-    if missing:
-        raise DataUnavailableError(f"{folder} lacks {', '.join(sorted(missing))} (.npy files)")
+        array, checksum = np.load(path, mmap_mode="r"), file_sha256(path)
+        form = {"shape": list(array.shape), "dtype": str(array.dtype)}
+        arrays[path.stem] = {**form, "sha256": checksum}
     _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays, **(more or {})})
 
 
@@ -139,12 +148,8 @@ def scratch_folder(parent: Path, label: str, *, room: int = 0) -> Iterator[Path]
         OSError: `parent` cannot be written, or has not so many bytes of room.
     """
     check_writable(parent, room=room)
-    scratch = parent / f".{label}.{secrets.token_hex(4)}.part"
-    scratch.mkdir()
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with TemporaryDirectory(".part", f".{label}.", parent, ignore_cleanup_errors=True) as scratch:
+        yield Path(scratch)
 
 
 def file_sha256(path: Path) -> str:
@@ -153,16 +158,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_meta(folder: Path, info: DatasetInfo | None = None) -> dict[str, str]:
+def _read_meta(folder: Path, info: DatasetInfo | None) -> dict[str, str]:
     """The sha256 of each array, by its name; those of another set than this one are refused."""
     try:
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
         arrays = {key: entry["sha256"] for key, entry in meta["arrays"].items()}
-        whole = {key: entry["shape"][0] for key, entry in meta["arrays"].items() if info}
+        counts = {key: entry["shape"][0] for key, entry in meta["arrays"].items() if info}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DataCorruptedError(
-            f"{folder / META} is not the description of a prepared set ({error!r}); "
-            + _remedy(folder)
+            f"{folder / META} is no description of a prepared set ({error!r}): {_remedy(folder)}"
         ) from error
     if info is None:
         return arrays
@@ -170,45 +174,12 @@ def _read_meta(folder: Path, info: DatasetInfo | None = None) -> dict[str, str]:
         raise DataCorruptedError(f"{folder} holds the set {meta['name']!r}, not {info.name!r}")
     for split, expected in info.content.items():
         key = f"{split}_images"
-        if whole.get(key) == info.count(split) and arrays[key] != expected:
+        if counts.get(key) == info.count(split) and arrays[key] != expected:
             raise DataCorruptedError(
                 f"{folder} holds other images than those of {info.title}: the sha256 of {key}.npy "
-                f"is {arrays[key]}, that of {info.title} {expected}; {_remedy(folder)}"
+                f"is {arrays[key]} instead of {expected}; {_remedy(folder)}"
             )
     return arrays
-
-
-def _verify(folder: Path, arrays: dict[str, str], *, trust_stamp: bool) -> None:
-    note = folder.parent / ".verified" / f"{folder.name}.json"
-    stamps = _read_stamps(note)
-    fresh = {}
-    for key, expected in arrays.items():
-        path = folder / f"{key}.npy"
-        if not path.is_file():
-            raise DataCorruptedError(f"{path} is missing; {_remedy(folder)}")
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns, expected]
-        if trust_stamp and stamps.get(key) == stamp:
-            continue
-        found = file_sha256(path)
-        if found != expected:
-            raise DataCorruptedError(
-                f"{path} has changed since it was prepared: its sha256 is {found}, "
-                f"{META} says {expected}; {_remedy(folder)}"
-            )
-        fresh[key] = stamp
-    if fresh:
-        # In a folder that cannot be written the arrays are compared again next time.
-        with contextlib.suppress(OSError):
-            _write_json(note, stamps | fresh)
-
-
-def _read_stamps(note: Path) -> dict[str, Any]:
-    try:
-        stamps = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamps if isinstance(stamps, dict) else {}
 
 
 def _remedy(folder: Path) -> str:

@@ -1,14 +1,11 @@
 """From torchvision's data sets to prepared arrays: what happens the first time a set is used."""
 
 import hashlib
-import importlib.util
 import shutil
-import socket
 import tarfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +28,7 @@ CROP, SIDE = 140, 64  # CelebA: centre crop, then size
 PROBE_SECONDS = 5.0  # how long to look for a network
 STALL_SECONDS = 30.0  # how long a download may stand still
 LARGEST_DOWNLOAD = 250_000_000  # bytes of one file; CIFAR-10 has 170 million
+_AGAIN, _OFF = "remove them and try again", "downloading was switched off"
 
 
 def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
@@ -41,7 +39,7 @@ def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
         DataCorruptedError: the raw files are incomplete.
         OSError: the folder cannot be written.
     """
-    folder = root / info.name
+    folder, raw = root / info.name, root / "torchvision"
     if is_prepared(folder):
         return
     if folder.exists() and not folder.is_dir():
@@ -49,10 +47,14 @@ def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
     if list(folder.glob("*_images.npy")):
         raise DataUnavailableError(
             f"{folder} holds arrays but no meta.json. If they are complete, "
-            f"eae_core.data.seal({info.name!r}, root={str(root)!r}) writes it; "
-            "otherwise remove the folder and prepare the set again"
+            f"eae_core.data.seal({info.name!r}, root={str(root)!r}) writes it; else remove them"
         )
-    datasets = _open(info, root / "torchvision") or _obtain(info, root, download=download)
+    datasets = _open(info, raw)
+    if datasets is None:
+        _obtain(info, root, raw, download=download)
+        datasets = _open(info, raw)
+    if datasets is None:
+        raise DataCorruptedError(f"the raw files of {info.title} in {raw} are incomplete: {_AGAIN}")
     with filled_at_once(folder) as scratch:
         for split in SPLITS:
             _write_split(info, split, datasets[split], scratch)
@@ -61,24 +63,8 @@ def prepare_folder(info: DatasetInfo, root: Path, *, download: bool) -> None:
             verify_folder(scratch, info)
         except DataCorruptedError as error:
             raise DataCorruptedError(
-                f"the raw files in {root / 'torchvision'} are not those of {info.title}; remove "
-                f"them and try again ({error})"
+                f"the raw files in {raw} are not those of {info.title}: {_AGAIN} ({error})"
             ) from error
-
-
-def how_to(info: DatasetInfo, root: Path) -> str:
-    """What to put where when a set can be had neither from disk nor from the network."""
-    shape = " x ".join(map(str, info.stored_shape))
-    raw = "".join(f"\n    {root / 'torchvision' / name}" for name in info.raw_files)
-    always = ", ".join(name for name in DATASETS if dataset_info(name).embedded)
-    return (
-        f"To use it without a network, put in place either the prepared arrays\n"
-        f"    {root / info.name}/{{train,test}}_images.npy (uint8, N x {shape}), "
-        f"{{train,test}}_labels.npy and meta.json\n"
-        f"or the files that torchvision downloads{raw}\n"
-        f"(data/README.md tells how). To keep data elsewhere than in {root}, set EAE_DATA. "
-        f"These sets need no files and always work: {always}"
-    )
 
 
 def _open(info: DatasetInfo, raw: Path) -> dict[Split, Any] | None:
@@ -92,113 +78,94 @@ def _open(info: DatasetInfo, raw: Path) -> dict[Split, Any] | None:
         if "download=True" in str(error):  # torchvision's way to say that files are missing
             return None
         raise DataCorruptedError(
-            f"the raw files of {info.title} in {raw} cannot be read ({error!r}); remove them"
+            f"the raw files of {info.title} in {raw} cannot be read ({error!r}): {_AGAIN}"
         ) from error
 
 
-def _obtain(info: DatasetInfo, root: Path, *, download: bool) -> dict[Split, Any]:
-    """Unpack the archives that are there, download the others, and open what came out."""
-    raw = root / "torchvision"
-    archives = _archives(info)
-    present = [name for name in archives if (raw / name).exists()]
-    for name in present:
-        _check_archive(info, raw / name, archives[name])
-    missing = {name: md5 for name, md5 in archives.items() if name not in present}
-    if missing:
-        _check_network(info, root, download=download)
-    # In a folder of its own, so that what is interrupted leaves no half-unpacked files behind.
-    with scratch_folder(root, f"{info.name}-download") as scratch:
-        for name in present:
-            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(raw / name, scratch / name)
-        try:
-            if missing and info.source == "CelebA":
-                _download_faces(scratch)
-            else:
-                _download(info, missing, scratch)
-                _unpack(scratch, list(archives))
-        except Exception as error:  # each host and each library fails in its own way
-            raise DataUnavailableError(
-                f"{info.title} could not be {'downloaded' if missing else 'unpacked'}: {error}\n"
-                + how_to(info, root)
-            ) from error
-        _move_files(scratch, raw)
-    datasets = _open(info, raw)
-    if datasets is None:
-        raise DataCorruptedError(
-            f"the raw files of {info.title} in {raw} are incomplete; remove them and try again"
-        )
-    return datasets
-
-
-def _check_archive(info: DatasetInfo, path: Path, md5: str) -> None:
-    """Raise DataCorruptedError, naming both checksums, unless a file is what it should be."""
-    with path.open("rb") as file:
-        found, begins = hashlib.file_digest(file, "md5").hexdigest(), b""
-        if found != md5:
-            file.seek(0)
-            begins = file.read(24)
-    if found != md5:
-        raise DataCorruptedError(
-            f"{path} is not the file of {info.title}: its md5 is {found}, the right one {md5}, and "
-            f"it begins with {begins!r}. Remove it, and prepare the set again"
-        )
-
-
-def _unpack(folder: Path, names: list[str]) -> None:
-    """Unpack archives where they lie; members that lead elsewhere are refused."""
-    extract = import_torchvision("datasets.utils").extract_archive
-    before = getattr(tarfile.TarFile, "extraction_filter", None)
-    tarfile.TarFile.extraction_filter = staticmethod(tarfile.data_filter)
-    try:
-        for name in names:
-            if Path(name).suffix in (".gz", ".zip"):
-                extract(str(folder / name))
-    finally:
-        tarfile.TarFile.extraction_filter = before
-
-
-def _move_files(source: Path, target: Path) -> None:
-    for path in [path for path in source.rglob("*") if path.is_file()]:
-        place = target / path.relative_to(source)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
-
-
-def _archives(info: DatasetInfo) -> dict[str, str]:
-    """Path below the raw folder and md5 of each file that torchvision downloads."""
+def _origin(info: DatasetInfo) -> tuple[Any, dict[str, str], list[str]]:
+    """Class in torchvision.datasets, md5 of each archive by its path, folders on the network."""
     source = getattr(import_torchvision("datasets"), info.source)
     if info.source == "CelebA":
-        return {f"{source.base_folder}/{name}": md5 for _, md5, name in source.file_list}
+        archives = {f"{source.base_folder}/{name}": md5 for _, md5, name in source.file_list}
+        return source, archives, ["https://drive.google.com/"]
     if info.source == "CIFAR10":
-        return {source.filename: source.tgz_md5}
-    return {f"{info.source}/raw/{name}": md5 for name, md5 in source.resources}
+        folder = source.url.removesuffix(source.filename)
+        return source, {source.filename: source.tgz_md5}, [folder]
+    archives = {f"{info.source}/raw/{name}": md5 for name, md5 in source.resources}
+    return source, archives, list(source.mirrors)
 
 
-def _download(info: DatasetInfo, files: dict[str, str], folder: Path) -> None:
-    """Fetch files (path below the folder to md5) from the first address that has them."""
-    for name, md5 in files.items():
-        problems = []
-        for address in _addresses(info):
-            whole = address if address.endswith(".gz") else address + Path(name).name
-            try:
-                _fetch(whole, folder / name)
-                _check_archive(info, folder / name, md5)
-                break
-            except (OSError, DataCorruptedError) as error:
-                problems.append(f"{whole}: {error}")
-        else:
-            raise OSError("; ".join(problems))
+def _obtain(info: DatasetInfo, root: Path, raw: Path, *, download: bool) -> None:
+    """Unpack the archives that are there, and download the others."""
+    source, archives, addresses = _origin(info)
+    present = [name for name in archives if (raw / name).exists()]
+    missing = [name for name in archives if name not in present]
+    for name in present:
+        _check_archive(raw / name, archives[name])
+    if missing:
+        problems = [_probe(address) if download else _OFF for address in addresses]
+        if all(problems):
+            reason = f"cannot be had: {problems[0]}"
+            raise DataUnavailableError(_how_to(info, root, archives, reason))
+    # In a folder of its own, so that what is interrupted leaves no half-unpacked files behind.
+    with scratch_folder(root, f"{info.name}-download") as scratch:
+        for name in archives:
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        for name in present:
+            shutil.copyfile(raw / name, scratch / name)
+        try:
+            if missing and info.source == "CelebA":  # from a drive that only gdown can read
+                source(scratch, "train", target_type=[], download=True)
+            else:
+                for name in missing:
+                    _download(addresses, scratch / name, archives[name])
+                for name in archives:
+                    _unpack(scratch / name)
+        except Exception as error:  # each host and each library fails in its own way
+            reason = f"could not be {'downloaded' if missing else 'unpacked'}: {error}"
+            raise DataUnavailableError(_how_to(info, root, archives, reason)) from error
+        for path in [path for path in scratch.rglob("*") if path.is_file()]:
+            place = raw / path.relative_to(scratch)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
 
 
-def _download_faces(folder: Path) -> None:
-    """Download and unpack CelebA, from a drive that only torchvision and gdown can read."""
-    with _socket_timeout(STALL_SECONDS):
-        import_torchvision("datasets").CelebA(folder, "train", target_type=[], download=True)
+def _check_archive(path: Path, md5: str) -> None:
+    """Raise DataCorruptedError, naming both checksums, unless a file is what it should be."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+        file.seek(0)
+        begins = file.read(24)
+    if found != md5:
+        raise DataCorruptedError(
+            f"{path} is another file: its md5 is {found}, the right one {md5}, and it begins with "
+            f"{begins!r}. Remove it, and prepare the set again"
+        )
+
+
+def _unpack(path: Path) -> None:
+    """Unpack an archive where it lies; members that lead elsewhere are refused."""
+    if path.name.endswith(".tar.gz"):
+        with tarfile.open(path) as archive:
+            archive.extractall(path.parent, filter="data")
+    elif path.suffix in (".gz", ".zip"):
+        import_torchvision("datasets.utils").extract_archive(str(path))
+
+
+def _download(addresses: list[str], path: Path, md5: str) -> None:
+    """Fetch an archive from the first address that has it."""
+    problems = []
+    for address in addresses:
+        try:
+            _fetch(address + path.name, path)
+            _check_archive(path, md5)
+            return
+        except (OSError, DataCorruptedError) as error:
+            problems.append(f"{address}{path.name}: {error}")
+    raise OSError("; ".join(problems))
 
 
 def _fetch(address: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (
         urllib.request.urlopen(address, timeout=STALL_SECONDS) as answer,
         path.open("wb") as file,
@@ -208,30 +175,6 @@ def _fetch(address: str, path: Path) -> None:
             bar.update(file.write(part))
             if file.tell() > LARGEST_DOWNLOAD:
                 raise OSError(f"it sends more than {LARGEST_DOWNLOAD:,} bytes, larger than any set")
-
-
-def _check_network(info: DatasetInfo, root: Path, *, download: bool) -> None:
-    """Raise at once, with instructions, where a download cannot work."""
-    reason = ""
-    if not download:
-        reason = "downloading was switched off"
-    elif info.source == "CelebA" and importlib.util.find_spec("gdown") is None:
-        reason = "downloading it needs the package gdown: pip install gdown"
-    else:
-        problems = [_probe(address) for address in _addresses(info)]
-        if all(problems):
-            reason = f"its source cannot be reached: {problems[0]}"
-    if reason:
-        raise DataUnavailableError(
-            f"{info.title} is not in {root / info.name}, and {reason}\n{how_to(info, root)}"
-        )
-
-
-def _addresses(info: DatasetInfo) -> list[str]:
-    source = getattr(import_torchvision("datasets"), info.source)
-    if info.source == "CelebA":
-        return ["https://drive.google.com/"]
-    return [source.url] if info.source == "CIFAR10" else list(source.mirrors)
 
 
 def _probe(address: str) -> str:
@@ -247,21 +190,27 @@ def _probe(address: str) -> str:
         return f"{address}: {getattr(error, 'reason', error)}"
 
 
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
+def _how_to(info: DatasetInfo, root: Path, archives: Iterable[str], reason: str) -> str:
+    """Why a set can be had neither from disk nor from the network, and what to put where."""
+    shape = " x ".join(map(str, info.stored_shape))
+    raw = "".join(f"\n    {root / 'torchvision' / name}" for name in archives)
+    always = ", ".join(name for name in DATASETS if dataset_info(name).embedded)
+    return (
+        f"{info.title} is not in {root / info.name}, and {reason}\n"
+        f"To use it without a network, put in place either the prepared arrays\n"
+        f"    {root / info.name}/{{train,test}}_images.npy (uint8, N x {shape}), "
+        f"{{train,test}}_labels.npy and meta.json\n"
+        f"or the files that torchvision downloads{raw}\n"
+        f"(data/README.md tells how). To keep data elsewhere than in {root}, set EAE_DATA. "
+        f"These sets need no files and always work: {always}"
+    )
 
 
 def _write_split(info: DatasetInfo, split: Split, dataset: Any, folder: Path) -> None:
     if len(dataset) != info.count(split):
         raise DataCorruptedError(
             f"the raw files of {info.title} hold {len(dataset)} {split} images instead of "
-            f"{info.count(split)}; remove them and try again"
+            f"{info.count(split)}: {_AGAIN}"
         )
     if info.source == "CelebA":
         _write_faces(split, dataset, folder)

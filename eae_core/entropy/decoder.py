@@ -28,7 +28,7 @@ from eae_core.entropy.jacobian import (
 from eae_core.errors import check_integer
 from eae_core.hardware import resolve_device
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 CHUNK = 2**20  # numbers of the codes that are drawn together, whatever the memory limit
 
@@ -90,10 +90,8 @@ def decoder_entropy(
         progress: show a bar.
 
     Raises:
-        TypeError: the output is no tensor of floats.
-        ValueError: an impossible option, a module on another device, rows that depend on each
-            other, an output with another number of rows, NaN or infinity, or one that derivatives
-            do not reach.
+        TypeError, ValueError: an impossible option, a module on another device, an output that is
+            no finite floats for each code by itself, or one that derivatives do not reach.
         RankDeficientError: ``scale=0`` and a Jacobian that loses a dimension.
 
     Warns:
@@ -101,8 +99,7 @@ def decoder_entropy(
 
     Source:
         Struminsky, Figurnov and Vetrov, *Entropy Estimates for Generative Models*, eq. 3, with its
-        sign
-        turned: as printed it is minus the entropy.
+        sign turned: as printed it is minus the entropy.
 
     Example:
         >>> result = decoder_entropy(lambda z: 2 * z, 3, samples=2000, dtype=torch.float64)
@@ -111,10 +108,18 @@ def decoder_entropy(
         True
     """
     scale = _checked_scale(scale)
+
+    def volumes(z: Tensor, _: torch.Generator) -> Iterator[VolumeBlock]:
+        plan = plan_blocks(decode, z, memory_limit)
+        for values in singular_value_blocks(decode, z, plan):
+            kept = without_rounding(values, plan.precision)
+            lost = int((kept[:, -1] == 0).sum())
+            yield VolumeBlock(_log_volume(kept, scale), deficient=lost)
+
     values, deficient, _ = sampled_entropies(
         decode,
         latent_dim,
-        lambda z, _: _exact(decode, z, scale, memory_limit),
+        volumes,
         samples=samples,
         seed=seed,
         dtype=dtype,
@@ -145,18 +150,8 @@ def sampled_entropies(
 ) -> tuple[Tensor, int, float]:
     """Minus the log-density at the images of codes (samples,), however volumes are measured.
 
-    Args:
-        decode: see :func:`decoder_entropy`, as for all others.
-        latent_dim: d.
-        volumes: codes (n, d) and the generator that drew them to their volumes, block by block.
-        samples: number of codes.
-        seed: of the generator.
-        dtype: of the codes.
-        device: of the codes.
-        progress: show a bar.
-
-    Returns:
-        the values, the number of codes of lower rank, and the sum of the blocks' widths.
+    Of codes (n, d) and the generator that drew them, ``volumes`` makes their volumes, block by
+    block. The number of codes of lower rank and the sum of the blocks' widths come along.
     """
     latent_dim = check_integer("latent_dim", latent_dim)
     samples = check_integer("samples", samples, 2)
@@ -166,12 +161,15 @@ def sampled_entropies(
     deficient, width = 0, 0.0
     with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
         dtype = _resolve_dtype(module, place, dtype)
-        for n in _chunks(samples, latent_dim):
+        for start in range(0, samples, rows := max(CHUNK // latent_dim, 1)):
+            n = min(rows, samples - start)
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
             z = torch.randn(n, latent_dim, generator=generator, dtype=torch.float64)
             z = z.to(place, dtype)
-            for block, minus_log_prior in _beside(volumes(z, generator), -log_normal(z)):
-                values.append((minus_log_prior + block.volume).cpu())
+            left = -log_normal(z)
+            for block in volumes(z, generator):
+                here, left = left.tensor_split([len(block.volume)])
+                values.append((here + block.volume).cpu())
                 deficient += block.deficient
                 width += block.width
                 advance(len(block.volume))
@@ -183,17 +181,12 @@ def log_volume(
 ) -> Tensor:
     r"""How far the decoder stretches volumes at each code, :math:`\tfrac12\log\det(J^T J + s^2 I)`.
 
+    Options and errors are those of :func:`decoder_entropy`; the decoder is in evaluation mode
+    already, and a scale of 0 gives minus infinity where the Jacobian loses a dimension.
+
     Args:
-        decode: as in :func:`decoder_entropy`, in evaluation mode already.
-        z: (n, d) codes.
-        scale: s; 0 gives minus infinity where the Jacobian loses a dimension.
-        memory_limit: as in :func:`decoder_entropy`.
-
-    Returns:
-        (n,) in float64.
-
-    Raises:
-        TypeError, ValueError: as :func:`eae_core.entropy.jacobian.jacobian_singular_values`.
+        decode: maps (n, d) to (n, ...).
+        z: (n, d) codes, to (n,) in float64.
     """
     values = jacobian_singular_values(decode, z, memory_limit=memory_limit)
     return _log_volume(values, _checked_scale(scale))
@@ -222,30 +215,6 @@ def evaluation_mode(decode: Decode) -> Iterator[nn.Module | None]:
 def _log_volume(singular_values: Tensor, scale: float) -> Tensor:
     # hypot, because the square of a small scale would vanish beside that of a singular value.
     return torch.hypot(singular_values, singular_values.new_tensor(scale)).log().sum(1)
-
-
-def _exact(
-    decode: Decode, z: Tensor, scale: float, memory_limit: int | None
-) -> Iterator[VolumeBlock]:
-    plan = plan_blocks(decode, z, memory_limit)
-    for values in singular_value_blocks(decode, z, plan):
-        kept = without_rounding(values, plan.precision)
-        lost = int((kept[:, -1] == 0).sum())
-        yield VolumeBlock(_log_volume(kept, scale), deficient=lost)
-
-
-def _chunks(samples: int, latent_dim: int) -> Iterator[int]:
-    """Rows that are drawn together: the draw must not change with the memory limit."""
-    rows = max(CHUNK // latent_dim, 1)
-    yield from (min(rows, samples - start) for start in range(0, samples, rows))
-
-
-def _beside(blocks: Iterable[VolumeBlock], rows: Tensor) -> Iterator[tuple[VolumeBlock, Tensor]]:
-    start = 0
-    for block in blocks:
-        stop = start + len(block.volume)
-        yield block, rows[start:stop]
-        start = stop
 
 
 def _resolve_dtype(

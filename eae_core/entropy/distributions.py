@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import torch
 from torch import Generator, Tensor
 
+from eae_core.entropy.knn import gaussian_entropy_bound
 from eae_core.errors import check_integer
 
 
@@ -23,9 +25,14 @@ class Distribution:
         draw: (n, generator) -> (n, d) float64; call `sample`, which checks its arguments.
 
     Example:
+        >>> import torch
         >>> from eae_core import CodeBatchNorm
-        >>> CodeBatchNorm(2).distribution
+        >>> distribution = CodeBatchNorm(2).distribution
+        >>> distribution
         Distribution(name='Gaussian', dimension=2, entropy=2.837...)
+        >>> z = distribution.sample(5, generator=torch.Generator().manual_seed(0))
+        >>> z.shape, z.dtype
+        (torch.Size([5, 2]), torch.float64)
     """
 
     name: str
@@ -41,14 +48,6 @@ class Distribution:
         Raises:
             TypeError: ``generator`` is no torch.Generator.
             ValueError: n < 1.
-
-        Example:
-            >>> import torch
-            >>> from eae_core import CodeBatchNorm
-            >>> generator = torch.Generator().manual_seed(0)
-            >>> z = CodeBatchNorm(3).distribution.sample(5, generator=generator)
-            >>> z.shape, z.dtype
-            (torch.Size([5, 3]), torch.float64)
         """
         if not isinstance(generator, Generator):
             raise TypeError(
@@ -56,3 +55,14 @@ class Distribution:
                 "try torch.Generator().manual_seed(0)"
             )
         return self.draw(check_integer("n", n), generator)
+
+
+def standard_gaussian(latent_dim: int) -> Distribution:
+    """N(0, I), drawn in single precision: seeded codes are those that torch.randn gives."""
+    d = check_integer("dimension", latent_dim)
+
+    def draw(n: int, generator: Generator) -> Tensor:
+        return torch.randn(n, d, generator=generator, device=generator.device).double()
+
+    zero = torch.zeros(d, dtype=torch.float64)
+    return Distribution("Gaussian", d, gaussian_entropy_bound(d), zero, zero + 1, draw)

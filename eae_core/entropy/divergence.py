@@ -6,6 +6,7 @@ from torch import Tensor
 
 from eae_core.entropy.knn import digamma, unit_ball_log_volume
 from eae_core.entropy.samples import (
+    COINCIDE,
     Reduction,
     Zero,
     check_options,
@@ -15,18 +16,6 @@ from eae_core.entropy.samples import (
     reduced,
 )
 from eae_core.neighbors import Engine, nearest_neighbors
-
-# After "3 of 20 ".
-SHARED = (
-    "points of x coincide with their neighbour number {k} in y, so the estimate is minus infinity. "
-    "x and y must be independent samples: take shared rows out of one of them, use a larger k, or "
-    'pass zero="floor" with the smallest distance that means anything in your data, such as 1e-6.'
-)
-REPEATED = (
-    "points of x coincide with their neighbour number {k} in x, so the estimate is plus infinity. "
-    "Remove duplicates (torch.unique(x, dim=0)), use a larger k, or pass "
-    'zero="floor" with the smallest distance that means anything in your data, e.g. floor=1e-6.'
-)
 
 
 def knn_cross_entropy(
@@ -55,10 +44,7 @@ def knn_cross_entropy(
         k: which neighbour; ``1 <= k <= m``.
         reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of -log q(x_i); ``"sum"``
             for theirs.
-        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
-        floor: likewise.
-        engine: likewise.
-        memory_limit: likewise.
+        zero, floor, engine, memory_limit: as in :func:`eae_core.entropy.knn_entropy`.
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with gradient to x and to y.
@@ -80,7 +66,7 @@ def knn_cross_entropy(
     x, y = check_pair(x, y, k, needed=1)
     with no_autocast(x.device):
         index = nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).indices
-        log_nu = log_distances(x, y, index, floor, SHARED.format(k=k))  # (n,)
+        log_nu = log_distances(x, y, index, floor, _shared(k))  # (n,)
         offset = unit_ball_log_volume(x.shape[1]) + digamma(len(y) + 1) - digamma(k)
         local = x.shape[1] * log_nu + offset
         return reduced(local, reduction).to(x.dtype)
@@ -112,12 +98,8 @@ def knn_kl_divergence(
         x: (n, d) points of p.
         y: (m, d) points of q; n and m need not be equal.
         k: which neighbour, in both samples; ``1 <= k <= min(m, n - 1)``.
-        reduction: ``"mean"``; ``"none"`` for the n local terms, estimates of
-            log p(x_i) - log q(x_i); ``"sum"`` for theirs.
-        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
-        floor: likewise.
-        engine: likewise.
-        memory_limit: likewise.
+        reduction, zero, floor, engine, memory_limit: as in :func:`knn_cross_entropy`, with local
+            terms that estimate log p(x_i) - log q(x_i).
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with gradient to x and to y.
@@ -140,8 +122,15 @@ def knn_kl_divergence(
     with no_autocast(x.device):
         other = nearest_neighbors(x, y, k=k, engine=engine, memory_limit=memory_limit).indices
         own = nearest_neighbors(x, k=k, engine=engine, memory_limit=memory_limit).indices
-        log_nu = log_distances(x, y, other, floor, SHARED.format(k=k))  # (n,)
-        log_rho = log_distances(x, x, own, floor, REPEATED.format(k=k))  # (n,)
+        log_nu = log_distances(x, y, other, floor, _shared(k))  # (n,)
+        remedy = "Remove duplicates (torch.unique(x, dim=0))"
+        repeated = COINCIDE.format(of=" of x", k=k, among=" in x", sign="plus", remedy=remedy)
+        log_rho = log_distances(x, x, own, floor, repeated)  # (n,)
         # In float64 to the end: the two entropies may be large and their difference small.
         local = d * (log_nu - log_rho) + (digamma(len(y) + 1) - digamma(n))
         return reduced(local, reduction).to(x.dtype)
+
+
+def _shared(k: int) -> str:
+    remedy = "x and y must be independent samples: take shared rows out of one of them"
+    return COINCIDE.format(of=" of x", k=k, among=" in y", sign="minus", remedy=remedy)

@@ -39,45 +39,10 @@ def expected_gaussian_estimate(dimension: int, n: int, k: int = 1) -> float:
         raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
     d, log_volume = dimension, unit_ball_log_volume(dimension)
     squared_norm, norm_weight = _squared_norms(d)
-    mass, mass_weight = _ball_masses(n, k)
+    mass, mass_weight = ball_masses(n, k)
     squared_rho = scipy.stats.ncx2.ppf(mass, d, squared_norm[:, None])  # norms x masses
     mean_log_rho = norm_weight @ (0.5 * np.log(squared_rho)) @ mass_weight
     return float(d * mean_log_rho + log_volume + special.digamma(n) - special.digamma(k))
-
-
-def expected_sphere_estimate(dimension: int, n: int, k: int = 1) -> float:
-    r"""Mean of ``knn_entropy`` over samples of n points from the sphere of radius sqrt(d), in nats.
-
-    .. math:: E[\hat H] = \tfrac d2 \, E\Bigl[\log \bigl(4d \, B^{-1}(P)\bigr)\Bigr]
-              + \log V_d + \psi(n) - \psi(k)
-
-    with :math:`P \sim \mathrm{Beta}(k, n - k)` and B the distribution function of
-    :math:`\mathrm{Beta}(\frac{d-1}2, \frac{d-1}2)`, which :math:`\rho^2 / 4d` has for two points.
-    It has the mean and covariance of N(0, I), and no density: the estimate falls like -log(n) / (d
-    - 1).
-
-    Args:
-        dimension: d, at least 2.
-        n: number of points; any size up to about 1e15.
-        k: which neighbour.
-
-    Raises:
-        ValueError: dimension < 2, or k outside 1..n-1.
-
-    Example:
-        >>> difference = expected_sphere_estimate(64, 100) - expected_gaussian_estimate(64, 100)
-        >>> round(difference, 2)  # the estimator prefers the sphere
-        1.89
-    """
-    if dimension < 2:
-        raise ValueError(f"a sphere needs a dimension of at least 2, got {dimension}")
-    if not 1 <= k < n:
-        raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {k}")
-    mass, mass_weight = _ball_masses(n, k)
-    share = special.betaincinv((dimension - 1) / 2, (dimension - 1) / 2, mass)
-    mean_log_rho = mass_weight @ (0.5 * np.log(4 * dimension * share))
-    offset = unit_ball_log_volume(dimension) + special.digamma(n) - special.digamma(k)
-    return float(dimension * mean_log_rho + offset)
 
 
 def _squared_norms(d: int) -> tuple[np.ndarray, np.ndarray]:
@@ -85,15 +50,13 @@ def _squared_norms(d: int) -> tuple[np.ndarray, np.ndarray]:
     # In few dimensions |z|^2 comes close to 0, and the finer grid keeps the error below 1e-8.
     score = np.linspace(-9.0, 9.0, 61 if d < 8 else 25)
     lower = scipy.stats.chi2.ppf(scipy.stats.norm.cdf(score), d)
-    upper = scipy.stats.chi2.isf(
-        scipy.stats.norm.sf(score), d
-    )  # the tails need their own function each
+    upper = scipy.stats.chi2.isf(scipy.stats.norm.sf(score), d)  # each tail by its own function
     weight = scipy.stats.norm.pdf(score)
     return np.where(score < 0, lower, upper), weight / weight.sum()
 
 
-def _ball_masses(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights for P ~ Beta(k, n - k), as a function of its logit."""
+def ball_masses(n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights for P ~ Beta(k, n - k), the share of a ball, as a function of its logit."""
     low = float(special.betaincinv(k, n - k, 1e-15))
     high = min(float(special.betainccinv(k, n - k, 1e-15)), 1 - 2**-53)  # 1 has no logit
     logit = np.linspace(special.logit(low), special.logit(high), 121)

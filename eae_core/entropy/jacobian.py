@@ -46,7 +46,7 @@ COMPARED = 8  # codes of which each is decoded beside two sets of others
 def jacobian_singular_values(
     decode: Decode, z: Tensor, *, memory_limit: int | None = None
 ) -> Tensor:
-    """All d singular values of the Jacobian at each code, the largest first.
+    """All d singular values (n, d) of the Jacobian at each code, the largest first, in float64.
 
     Where the output has fewer than d numbers, the missing ones are zero.
 
@@ -55,14 +55,10 @@ def jacobian_singular_values(
         z: (n, d) codes, in the dtype and on the device that the decoder computes in.
         memory_limit: bytes of working memory; None takes a share of what is free.
 
-    Returns:
-        (n, d) in float64, on the device of ``z``.
-
     Raises:
-        TypeError: the output is no tensor of floats.
-        ValueError: codes that are no (n, d) floats; an output with another number of rows, with
-            NaN or infinity; no derivative, or one that is zero at all codes, as behind ``detach``
-            or ``round``; rows that depend on each other; a limit that is too small.
+        TypeError, ValueError: codes that are no (n, d) floats; an output that is no finite floats
+            for each code by itself; no derivative, or one that is zero at all codes, as behind
+            ``detach`` or ``round``; a limit that is too small.
 
     Example:
         >>> decode = torch.nn.Linear(2, 3, bias=False)
@@ -108,22 +104,13 @@ def singular_value_blocks(decode: Decode, z: Tensor, plan: Plan) -> Iterator[Ten
 
 
 def without_rounding(values: Tensor, precision: float) -> Tensor:
-    """Singular values (n, d), exactly zero where rounding of the Jacobian cannot tell them from it.
-
-    Example:
-        >>> without_rounding(torch.tensor([[1.0, 0.5, 1e-9]]), 1e-7)
-        tensor([[1.0000, 0.5000, 0.0000]])
-    """
+    """Singular values (n, d), zero where rounding of the Jacobian cannot tell them from it."""
     smallest = ROUNDING_ERRORS * precision * torch.linalg.vector_norm(values, dim=1, keepdim=True)
     return values.where(values > smallest, 0.0)
 
 
 def plan_blocks(decode: Decode, z: Tensor, memory_limit: int | None) -> Plan:
-    """Try the decoder on a few codes, and see how many of them fit into memory.
-
-    Raises:
-        TypeError, ValueError: as :func:`jacobian_singular_values` has them.
-    """
+    """Try the decoder on a few codes, and see how many of them fit into memory."""
     trial, d = try_decoder(decode, z), z.shape[1]
     limit = memory_to_use(z.device, memory_limit)
     # The Jacobian as it comes, in float64, and two copies that the factorisation makes.
@@ -155,10 +142,7 @@ class Trial:
 
 
 def try_decoder(decode: Decode, z: Tensor) -> Trial:
-    """Check a decoder on a few codes, and measure what it takes.
-
-    What grows with the codes is told from weights by doubling when they double.
-    """
+    """Check a decoder, and measure what it takes: what doubles with the codes is no weight."""
     if z.ndim != 2 or not z.is_floating_point() or z.numel() == 0:
         raise ValueError(f"codes must be floats of shape (n, d), got {z.dtype} {tuple(z.shape)}")
     load_forward_mode()
@@ -182,10 +166,7 @@ def try_decoder(decode: Decode, z: Tensor) -> Trial:
 
 
 def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:
-    """Raise unless rows come out the same in another order, place and company.
-
-    Derivatives along all rows at once need it.
-    """
+    """Raise unless rows come out the same in another order, place and company, one by one."""
     rows = z[:COMPARED]
     beside = torch.cat([1 - z[:1], rows.flip(0), z[-1:]])
     with torch.no_grad():
@@ -230,8 +211,7 @@ def derivable() -> Iterator[None]:
 @cache
 def load_forward_mode() -> None:
     """Let torch compile what forward derivatives need, which warns of its own deprecation."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
 
 
@@ -254,12 +234,11 @@ def _jacobian(decode: Decode, z: Tensor, tangents: int) -> Tensor:
 def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
     """(n, D, t): what the decoder makes of (t, d) tangents at each code, itself computed once."""
 
-    def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
-        x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
-        return x, moved
+    def along(tangent: Tensor) -> Any:
+        return jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))
 
     with derivable():
-        x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
+        x, moved = vmap(along, out_dims=(None, 0))(tangents)
     checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
     return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
 
@@ -284,11 +263,10 @@ def _pull(decode: Decode, z: Tensor) -> Tensor:
 
 def _singular_values(jacobian: Tensor) -> Tensor:
     """(n, d) in float64, of (n, D, d)."""
-    tall = jacobian.double()
     if jacobian.dtype != torch.float64:
-        return gram_singular_values(tall)
-    values: Tensor = torch.linalg.svdvals(torch.linalg.qr(tall, mode="r").R)
-    return nn.functional.pad(values, (0, tall.shape[2] - values.shape[1]))
+        return gram_singular_values(jacobian.double())
+    values: Tensor = torch.linalg.svdvals(torch.linalg.qr(jacobian, mode="r").R)
+    return nn.functional.pad(values, (0, jacobian.shape[2] - values.shape[1]))
 
 
 def gram_singular_values(tall: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eae_core.distributed import Group, gather_rows, process_group
 from eae_core.entropy.samples import (
+    COINCIDE,
     DuplicatePointsError,
     Reduction,
     Zero,
@@ -22,7 +23,7 @@ from eae_core.entropy.samples import (
 )
 from eae_core.neighbors import Engine, nearest_neighbors
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 __all__ = [
     "Correction",
@@ -37,21 +38,9 @@ Correction = Literal["digamma", "log"]
 
 EULER_GAMMA = 0.57721566490153286061
 
-# After "3 of 20 ".
-REPEATED = (
-    "points coincide with their neighbour number {k}, so the estimate is minus infinity. Remove "
-    "duplicates (torch.unique(z, dim=0)), use a larger k, or pass "
-    'zero="floor" with the smallest distance that means anything in your data, e.g. floor=1e-6.'
-)
-
 
 def digamma(n: int) -> float:
-    """psi(n) of a whole number to 2e-15, from numbers alone: torch.compile can see through it.
-
-    Example:
-        >>> abs(digamma(1) + EULER_GAMMA) < 2e-15
-        True
-    """
+    """psi(n) of a whole number to 2e-15, from numbers alone: torch.compile can see through it."""
     below = 0.0
     while n < 16:  # psi(n + 1) = psi(n) + 1/n, up to where the asymptotic series is exact
         below, n = below + 1 / n, n + 1
@@ -61,7 +50,7 @@ def digamma(n: int) -> float:
 
 
 def unit_ball_log_volume(d: int) -> float:
-    r"""Logarithm of the volume of the Euclidean unit ball, ``d/2 log(pi) - log Gamma(d/2 + 1)``.
+    """Logarithm of the volume of the Euclidean unit ball, ``d/2 log(pi) - log Gamma(d/2 + 1)``.
 
     Example:
         >>> round(unit_ball_log_volume(2), 6)  # log(pi)
@@ -119,11 +108,10 @@ def knn_entropy(
         memory_limit: bytes of working memory of the search; None takes a share of what is free.
         group: torch.distributed ranks that hold the sample together. Each scores its own rows
             against those of all, and n counts all; see below.
-        validate: look for NaN, infinity, duplicates, and points so large or small that squares
-            leave the range of their dtype (these are searched in a wider one), for which a GPU must
-            have finished computing ``z``. False spares this wait, which neither a CUDA graph nor
-            one graph of torch.compile (with ``dynamic=False``) can hold; a duplicate then makes the
-            result minus infinity.
+        validate: look for NaN, infinity, duplicates, and points whose squares leave the range of
+            their dtype, for which a GPU must have finished computing ``z``. False spares this wait,
+            which neither a CUDA graph nor one graph of torch.compile (with ``dynamic=False``) can
+            hold; a duplicate then makes the result minus infinity.
 
     Returns:
         A scalar, or (n,) for ``reduction="none"``, with the dtype of (lifted) ``z``. With a group,
@@ -134,8 +122,7 @@ def knn_entropy(
 
     Raises:
         TypeError: ``z`` is no tensor of floats, or k is no integer.
-        ValueError: a shape that is not n x d, an empty or non-finite sample, k outside 1..n-1, an
-            unknown option, or a missing floor.
+        ValueError: no finite sample n x d, k outside 1..n-1, or an impossible option.
         DuplicatePointsError: duplicated points under ``zero="raise"``.
         RuntimeError: a group without an initialised torch.distributed.
 
@@ -202,4 +189,11 @@ def _refuse_duplicates(log_rho: Tensor, n: int, k: int, group: dist.ProcessGroup
     if group is not None:
         dist.all_reduce(coincide, group=group)
     if coincide:
-        raise DuplicatePointsError(f"{int(coincide)} of {n} {REPEATED.format(k=k)}")
+        raise repeated_points(int(coincide), n, k)
+
+
+def repeated_points(number: int, n: int, k: int) -> DuplicatePointsError:
+    """The error of a sample of n in which so many points coincide with their neighbour."""
+    remedy = "Remove duplicates (torch.unique(z, dim=0))"
+    complaint = COINCIDE.format(of="", k=k, among="", sign="minus", remedy=remedy)
+    return DuplicatePointsError(f"{number} of {n} {complaint}")

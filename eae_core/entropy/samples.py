@@ -6,14 +6,21 @@ import math
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from eae_core.neighbors.search import lengths
+from eae_core.neighbors.search import check_number, lengths
 
 Reduction = Literal["mean", "sum", "none"]
 Zero = Literal["raise", "floor"]
+
+
+#: after "3 of 20 ": in which sample, what the estimate would be, and what to do
+COINCIDE = (
+    "points{of} coincide with their neighbour number {k}{among}, so the estimate is {sign} "
+    'infinity. {remedy}, use a larger k, or pass zero="floor" with the smallest distance that '
+    "means anything in your data, e.g. floor=1e-6."
+)
 
 
 class DuplicatePointsError(ValueError):
@@ -23,31 +30,12 @@ class DuplicatePointsError(ValueError):
 def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
     """An n x d sample of finite floats, in float32 at least; float64 if differences ask for it.
 
-    Args:
-        z: the sample.
-        name: what the caller names it.
-        values: look for NaN and infinity, for which a GPU must have finished computing z.
-
-    Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, empty, with NaN or infinity, or farther apart than float64 can hold.
-
-    Example:
-        >>> check_sample(torch.ones(3, 2, dtype=torch.float16)).dtype
-        torch.float32
+    Anything else is a TypeError or ValueError with its name. NaN and infinity are looked for with
+    ``values``, for which a GPU must have finished computing z.
     """
-    word = name.split()[0]  # "batch 3" is a batch
-    if not isinstance(z, Tensor):
-        raise TypeError(
-            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({word})"
-        )
-    if not z.is_floating_point():
-        fix = f"torch.view_as_real({word}).flatten(1)" if z.is_complex() else f"{word}.float()"
-        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {fix}")
-    if z.layout != torch.strided:
-        raise TypeError(f"{name} must be dense, got {z.layout}; try {word}.to_dense()")
+    check_floats(z, name)
     if z.ndim != 2:
-        hint = f"; a sample of scalars is {word}[:, None]" if z.ndim == 1 else ""
+        hint = f"; a sample of scalars is {name.split()[0]}[:, None]" if z.ndim == 1 else ""
         raise ValueError(f"{name} must be n x d, got shape {tuple(z.shape)}{hint}")
     if 0 in z.shape:
         raise ValueError(f"{name} is empty, shape {tuple(z.shape)}")
@@ -64,6 +52,20 @@ def check_sample(z: Tensor, name: str = "z", *, values: bool = True) -> Tensor:
             )
         z = _widened(z, name)  # finite points whose differences are not
     return z if z.dtype in (torch.float32, torch.float64) else z.float()
+
+
+def check_floats(z: object, name: str) -> None:
+    """Raise TypeError unless this is a dense tensor of floats, with the way to one."""
+    word = name.split()[0]  # "batch 3" is a batch
+    if not isinstance(z, Tensor):
+        raise TypeError(
+            f"{name} must be a torch.Tensor, got {type(z).__name__}; try torch.as_tensor({word})"
+        )
+    if not z.is_floating_point():
+        fix = f"torch.view_as_real({word}).flatten(1)" if z.is_complex() else f"{word}.float()"
+        raise TypeError(f"{name} must be floating point, got {z.dtype}; try {fix}")
+    if z.layout != torch.strided:
+        raise TypeError(f"{name} must be dense, got {z.layout}; try {word}.to_dense()")
 
 
 def _widened(z: Tensor, name: str) -> Tensor:
@@ -85,18 +87,7 @@ def _spread(z: Tensor) -> Tensor:
 
 
 def check_pair(x: Tensor, y: Tensor, k: int, *, needed: int) -> tuple[Tensor, Tensor]:
-    """Two samples of one space, in the wider of their dtypes.
-
-    Args:
-        x: (n, d).
-        y: (m, d).
-        k: a neighbour among the m points of y and, for ``needed=2``, among n - 1 points of x.
-        needed: the number of samples in which the neighbour is sought.
-
-    Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: one is no sample, they differ in d or device, or k is out of reach.
-    """
+    """Samples (n, d) and (m, d) in the wider dtype; k is sought in y and, if needed in 2, in x."""
     if isinstance(x, Tensor) and isinstance(y, Tensor) and x.device != y.device:
         raise ValueError(
             f"x is on {x.device} and y on {y.device}; move one, e.g. y.to({str(x.device)!r})"
@@ -117,20 +108,12 @@ def check_pair(x: Tensor, y: Tensor, k: int, *, needed: int) -> tuple[Tensor, Te
 
 
 def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> None:
-    """Refuse an option that is none of the known ones, or a floor without its use.
-
-    Raises:
-        TypeError: k is no integer, or the floor no number.
-        ValueError: an unknown option, or a floor that is missing or not used.
-    """
-    for name, value, known in (
-        ("reduction", reduction, get_args(Reduction)),
-        ("zero", zero, ("raise", "floor")),
-    ):
-        if value not in known:
+    """Refuse an option that is none of the known ones, or a floor without its use."""
+    choices = {"reduction": (reduction, Reduction), "zero": (zero, Zero)}
+    for name, (value, kind) in choices.items():
+        if value not in (known := get_args(kind)):
             raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"k must be an integer, got {k!r}")
+    check_number(k)
     if isinstance(floor, bool | str | bytes):
         raise TypeError(f"floor must be a number, got {floor!r}")
     if zero == "floor" and not (floor is not None and 0 < floor < math.inf):
@@ -140,38 +123,21 @@ def check_options(k: int, *, reduction: str, zero: str, floor: float | None) -> 
 
 
 def reduced(local: Tensor, reduction: Reduction) -> Tensor:
-    """Local terms (n,), or their mean or sum: what ``reduction`` says everywhere.
-
-    Example:
-        >>> reduced(torch.tensor([1.0, 3.0]), "sum")
-        tensor(4.)
-    """
+    """Local terms (n,), or their mean or sum: what ``reduction`` says everywhere."""
     if reduction == "none":
         return local
     return local.sum() if reduction == "sum" else local.mean()
 
 
 def log_distances(
-    points: Tensor,
-    searched: Tensor,
-    index: Tensor,
-    floor: float | None,
-    complaint: str | None = None,
+    points: Tensor, others: Tensor, index: Tensor, floor: float | None, complaint: str | None = None
 ) -> Tensor:
-    """Logarithms (n,) of the distances of points to rows of a set, with gradient, in float64.
+    """Logarithms (n,) of the distances of points to rows of others, with gradient, in float64.
 
-    Args:
-        points: (n, d).
-        searched: (m, d).
-        index: (n,) rows of the set, one for each point.
-        floor: smallest distance, below which there is no gradient; None for none.
-        complaint: what to say of points that coincide with their row, after their number, if there
-            is no floor; None lets their logarithm be minus infinity.
-
-    Raises:
-        DuplicatePointsError: a distance of zero without a floor.
+    Points that coincide with their row are refused with the complaint if there is no floor; without
+    a complaint their logarithm is minus infinity.
     """
-    rho = lengths(points - searched.index_select(0, index))  # (n,)
+    rho = lengths(points - others.index_select(0, index))  # (n,)
     if floor is not None:
         return rho.clamp(min=floor).log()  # no gradient below the floor
     if complaint is not None and (coincide := rho == 0).any():

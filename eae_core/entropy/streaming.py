@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -12,12 +12,11 @@ from torch import Tensor
 
 from eae_core.distributed import Group, process_group, rows_in_turn
 from eae_core.entropy.knn import (
-    REPEATED,
     Correction,
-    DuplicatePointsError,
     check_correction,
     entropy_offset,
     knn_entropy,
+    repeated_points,
 )
 from eae_core.entropy.samples import Zero, check_options, check_sample
 from eae_core.neighbors import ENGINES, Engine, nearest_neighbors
@@ -37,16 +36,11 @@ class KnnEntropy:
         k: which neighbour.
         device: where rows are kept and the estimate is made; None: where the first batch is.
         dtype: in which rows are kept; None keeps them as they come.
-        zero: as in :func:`eae_core.entropy.knn_entropy`, and the rest likewise.
-        floor: likewise.
-        correction: likewise.
-        engine: likewise.
-        memory_limit: likewise.
+        zero, floor, correction, engine, memory_limit: as in :func:`knn_entropy`.
         group: torch.distributed ranks that hold the data set together, ``"world"`` for all of them.
 
     Raises:
-        TypeError: ``dtype`` is no floating dtype, or k is no integer.
-        ValueError: an option of the estimate is unknown, or a floor missing.
+        TypeError, ValueError: an impossible option.
 
     Example:
         >>> z = torch.randn(1000, 4, generator=torch.Generator().manual_seed(0))
@@ -81,12 +75,19 @@ class KnnEntropy:
         self.k = k
         self.device = None if device is None else torch.device(device)
         self.dtype = dtype
-        self.zero: Zero = zero
-        self.floor = floor
-        self.correction: Correction = correction
-        self.engine: Engine = engine
-        self.memory_limit = memory_limit
-        self.group: Group = group
+        self.floor, self.correction, self.group = floor, correction, group
+        self._search = partial(
+            nearest_neighbors, k=k, every=True, engine=engine, memory_limit=memory_limit
+        )
+        self._estimate = partial(
+            knn_entropy,
+            k=k,
+            zero=zero,
+            floor=floor,
+            correction=correction,
+            engine=engine,
+            memory_limit=memory_limit,
+        )
         self.reset()
 
     def __len__(self) -> int:
@@ -99,15 +100,11 @@ class KnnEntropy:
         self._batches = 0
 
     def update(self, batch: Tensor) -> None:
-        """Add the rows of a batch; a refused batch changes nothing.
-
-        Args:
-            batch: (rows, d) floats; a batch of no rows is allowed. Copied, so it may be reused.
+        """Add a copy of the rows of a batch (rows, d) of floats; it may have none.
 
         Raises:
-            TypeError: no tensor, or not of floats.
-            ValueError: not rows x d, NaN or infinity, or a d or dtype that differs from those of
-                earlier batches. The batch is named by its number since the last reset, from 0.
+            TypeError, ValueError: no finite floats rows x d, or another d or dtype than before. It
+                names the batch by its number since the last reset, from 0, and changes nothing.
         """
         rows = self._accepted(batch, self._rows, self._batches)
         if len(rows):
@@ -132,11 +129,8 @@ class KnnEntropy:
     def as_metric(self, **options: Any) -> Any:
         """A torchmetrics metric with these options, for its collections, wrappers and loggers.
 
-        It synchronises as others do: every rank gathers all rows. Larger data sets want a ``group``
-        here instead.
-
-        Args:
-            options: of ``torchmetrics.Metric``, such as ``dist_sync_on_step``.
+        It synchronises as others do, every rank gathers all rows: larger data sets want a ``group``
+        here instead. Options are those of ``torchmetrics.Metric``.
 
         Raises:
             ImportError: torchmetrics is not installed.
@@ -174,17 +168,6 @@ class KnnEntropy:
             )
         return rows.to(first.device)
 
-    def _estimate(self, rows: Tensor) -> Tensor:
-        return knn_entropy(
-            rows,
-            self.k,
-            zero=self.zero,
-            floor=self.floor,
-            correction=self.correction,
-            engine=self.engine,
-            memory_limit=self.memory_limit,
-        )
-
     def _estimate_together(self, group: dist.ProcessGroup) -> Tensor:
         """Nearest distances to each share as it comes by, the k smallest kept."""
         device = self.device or ("cuda" if dist.get_backend(group) == "nccl" else "cpu")
@@ -198,23 +181,15 @@ class KnnEntropy:
             exclude = torch.arange(len(own), device=own.device) if owner == rank else None
             k = min(self.k, len(share) - (owner == rank))
             if k >= 1 and len(own):
-                found = nearest_neighbors(
-                    own,
-                    share.to(own.dtype),
-                    k=k,
-                    exclude=exclude,
-                    every=True,
-                    engine=self.engine,
-                    memory_limit=self.memory_limit,
-                )
-                nearest = torch.cat([nearest, found.distances], 1).sort(dim=1).values[:, : self.k]
+                found = self._search(own, share.to(own.dtype), k=k, exclude=exclude).distances
+                nearest = torch.cat([nearest, found], 1).sort(dim=1).values[:, : self.k]
         if self.k >= n:
             raise ValueError(f"k must lie in 1..n-1 = {n - 1} for n = {n} points, got k = {self.k}")
         rho = nearest[:, -1:].double().clamp(min=self.floor or 0.0)
         sums = torch.stack([rho[rho > 0].log().sum(), (rho == 0).sum()])
         dist.all_reduce(sums, group=group)
         if sums[1]:
-            raise DuplicatePointsError(f"{int(sums[1])} of {n} {REPEATED.format(k=self.k)}")
+            raise repeated_points(int(sums[1]), n, self.k)
         d = own.shape[1]
         return (d * sums[0] / n + entropy_offset(self.correction, n, d, self.k)).to(own.dtype)
 

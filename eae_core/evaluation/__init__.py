@@ -1,6 +1,5 @@
 """Evaluation: what a model produces, how far from the data, and whether its code is Gaussian."""
 
-from eae_core.evaluation.bands import Band
 from eae_core.evaluation.densities import (
     DENSITIES,
     DegenerateCodesError,
@@ -8,21 +7,28 @@ from eae_core.evaluation.densities import (
     codes_needed,
     fit_density,
 )
-from eae_core.evaluation.energy import energy_band, energy_distance
-from eae_core.evaluation.extractors import (
+from eae_core.evaluation.distances import (
+    Band,
+    axis_distances,
+    axis_threshold,
+    energy_band,
+    energy_distance,
+    norm_band,
+    norm_distance,
+    sliced_wasserstein,
+    sliced_wasserstein_band,
+)
+from eae_core.evaluation.features import (
     BorrowedFeatures,
     ClassifierFeatures,
     FeatureExtractor,
+    FeatureNet,
     borrowed_features,
     classifier_features,
     extract_features,
+    train_classifier,
 )
-from eae_core.evaluation.features import FeatureNet, train_classifier
-from eae_core.evaluation.fid import (
-    FeatureStatistics,
-    frechet_distance,
-    frechet_distance_of_statistics,
-)
+from eae_core.evaluation.fid import FeatureStatistics, frechet_distance
 from eae_core.evaluation.fidelity import (
     KernelDistance,
     PrecisionRecall,
@@ -32,14 +38,7 @@ from eae_core.evaluation.fidelity import (
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
 from eae_core.evaluation.image_metrics import Reference, reference_features
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
-from eae_core.evaluation.marginals import (
-    axis_distances,
-    axis_threshold,
-    norm_band,
-    norm_distance,
-)
 from eae_core.evaluation.scores import Scores, convergence_scores, score_model
-from eae_core.evaluation.sliced import sliced_wasserstein, sliced_wasserstein_band
 from eae_core.models.using import (
     decode_codes,
     encode_images,
@@ -55,9 +54,9 @@ __all__ = [
     "InceptionFeatures", "KernelDistance", "PrecisionRecall", "Reference", "Scores",
     "axis_distances", "axis_threshold", "borrowed_features", "classifier_features", "codes_needed",
     "convergence_scores", "decode_codes", "eight_bit", "encode_images", "energy_band",
-    "energy_distance", "extract_features", "fit_density", "frechet_distance",
-    "frechet_distance_of_statistics", "gaussianity_report", "inception_features", "interpolate",
-    "kernel_distance", "norm_band", "norm_distance", "precision_recall", "reconstruct",
-    "reconstruction_error", "reference_features", "sample_images", "score_model",
-    "sliced_wasserstein", "sliced_wasserstein_band", "train_classifier",
+    "energy_distance", "extract_features", "fit_density", "frechet_distance", "gaussianity_report",
+    "inception_features", "interpolate", "kernel_distance", "norm_band", "norm_distance",
+    "precision_recall", "reconstruct", "reconstruction_error", "reference_features",
+    "sample_images", "score_model", "sliced_wasserstein", "sliced_wasserstein_band",
+    "train_classifier",
 ]  # fmt: skip

@@ -10,17 +10,17 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eae_core.errors import check_integer, nearest
-from eae_core.evaluation.bands import check_codes
+from eae_core.evaluation.distances import check_codes
 from eae_core.seeds import check_seed
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 #: What :func:`fit_density` knows, with the number of components each fits.
 DENSITIES = {"standard": 0, "gaussian": 1, "mixture": 10}
@@ -48,11 +48,7 @@ class Density:
         return self.means.shape[1]
 
     def sample(self, n: int, *, seed: int) -> Tensor:
-        """Draw n independent codes (n, d), float32; the same on every device, in random order.
-
-        Raises:
-            ValueError: n < 1.
-        """
+        """Draw n >= 1 independent codes (n, d), float32; the same on every device, shuffled."""
         generator = torch.Generator().manual_seed(seed)
         component = torch.multinomial(
             self.weights, check_integer("n", n), replacement=True, generator=generator
@@ -65,10 +61,7 @@ class Density:
         return codes.float()
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Logarithm of p at codes z (n, d), in nats: (n,) float64 on the CPU.
-
-        Raises:
-            ValueError: another d, NaN or infinity.
+        """Logarithm of p at finite codes z (n, d), in nats: (n,) float64 on the CPU.
 
         Example:
             >>> density = fit_density("standard", torch.zeros(2, 1))
@@ -102,16 +95,14 @@ def fit_density(
 
     Args:
         name: one of :data:`DENSITIES`.
-        codes: (n, d).
+        codes: (n, d), at least :func:`codes_needed`.
         seed: of the mixture's start.
         reg_covar: added to each fitted variance, in units of the codes' mean variance.
         max_iter: most steps of expectation maximisation. Where they end before it has settled, a
             ConvergenceWarning says so and :attr:`Density.converged` is False.
 
     Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: unknown name (the nearest is named), codes that are not n x d, NaN or infinity,
-            or fewer codes than the density has use for (says how many it needs).
+        TypeError, ValueError: unknown name, no n x d codes, NaN or infinity, too few codes.
         DegenerateCodesError: codes in a subspace, with ``reg_covar`` too small to fill the rest.
 
     Source:
@@ -128,11 +119,11 @@ def fit_density(
         raise ValueError(f"reg_covar must be finite and at least 0, got {reg_covar}")
     z = check_codes(codes)
     n, d = z.shape
+    eye = torch.eye(d, dtype=torch.float64)[None]
+    one, zero = eye.new_ones(1), eye.new_zeros(1, d)
     if name == "standard":
-        zero = torch.zeros(1, d, dtype=torch.float64)
-        return Density(name, zero[:, 0] + 1, zero, torch.eye(d, dtype=torch.float64)[None])
-    needed = codes_needed(name, d)
-    if n < needed:
+        return Density(name, one, zero, eye)
+    if n < (needed := codes_needed(name, d)):
         raise ValueError(
             f"a density {name!r} in d = {d} needs at least {needed} codes, d + 1 and all its "
             f"parameters for each component ({DENSITIES[name]}), got {n}: use more images or "
@@ -142,27 +133,21 @@ def fit_density(
     if not scale > 0:
         raise DegenerateCodesError(f"all {n} codes are equal: no density can be fitted to them")
     white = (z - centre) / scale
-    fit = (
-        _fit_mixture(white.numpy(), seed, reg_covar, max_iter)
-        if name == "mixture"
-        else _fit_gaussian(white, reg_covar)
-    )
-    return Density(
-        name,
-        fit.weights,
-        centre + scale * fit.means,
-        scale * _cholesky(fit.covariances, reg_covar),
-        fitted_codes=n,
-        iterations=fit.iterations,
-        converged=fit.converged,
-    )
+    steps, converged = 1, True
+    if name == "gaussian":
+        weights, means = one, white.mean(0, keepdim=True)
+        covariances = torch.cov(white.T).reshape(1, d, d) + reg_covar * eye
+    else:
+        mixture = _fit_mixture(white.numpy(), seed, reg_covar, max_iter)
+        arrays = (mixture.weights_, mixture.means_, mixture.covariances_)
+        weights, means, covariances = map(torch.from_numpy, arrays)
+        steps, converged = int(mixture.n_iter_), bool(mixture.converged_)
+    factors = _cholesky(covariances, reg_covar)
+    return Density(name, weights, centre + scale * means, scale * factors, n, steps, converged)
 
 
 def codes_needed(name: str, d: int) -> int:
-    """Fewest codes (each of d numbers) that a density can be fitted to.
-
-    A full covariance needs d + 1 points, and the numbers in all codes must be no fewer than the
-    free parameters.
+    """Fewest codes (n, d) for a density: d + 1 a covariance, and n d at least its free parameters.
 
     Example:
         >>> codes_needed("gaussian", 16), codes_needed("mixture", 16)
@@ -173,27 +158,12 @@ def codes_needed(name: str, d: int) -> int:
     return max(components * (d + 1), math.ceil(parameters / d), 1)
 
 
-class _Fit(NamedTuple):
-    weights: Tensor  # (c,)
-    means: Tensor  # (c, d)
-    covariances: Tensor  # (c, d, d)
-    iterations: int
-    converged: bool
-
-
-def _fit_gaussian(z: Tensor, reg_covar: float) -> _Fit:
-    d = z.shape[1]
-    covariance = torch.cov(z.T).reshape(1, d, d) + reg_covar * torch.eye(d, dtype=z.dtype)
-    return _Fit(torch.ones(1, dtype=z.dtype), z.mean(0, keepdim=True), covariance, 1, True)
-
-
-def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _Fit:
+def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> Any:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     mixture = GaussianMixture(
         DENSITIES["mixture"],
-        covariance_type="full",
         tol=1e-3,
         reg_covar=reg_covar,
         max_iter=check_integer("max_iter", max_iter),
@@ -218,20 +188,18 @@ def _fit_mixture(z: np.ndarray, seed: int, reg_covar: float, max_iter: int) -> _
             ConvergenceWarning,
             stacklevel=3,
         )
-    arrays = (mixture.weights_, mixture.means_, mixture.covariances_)
-    weights, means, covariances = (torch.from_numpy(a) for a in arrays)
-    return _Fit(weights, means, covariances, int(mixture.n_iter_), bool(mixture.converged_))
+    return mixture
 
 
 def _cholesky(covariances: Tensor, reg_covar: float) -> Tensor:
-    factors, failed = torch.linalg.cholesky_ex(covariances)
+    lower: Tensor
+    lower, failed = torch.linalg.cholesky_ex(covariances)
     # Rounding can leave a zero eigenvalue at 1e-17, and its factor is noise.
-    smallest = factors.diagonal(dim1=1, dim2=2).square().min()
+    smallest = lower.diagonal(dim1=1, dim2=2).square().min()
     largest = covariances.diagonal(dim1=1, dim2=2).max()
     if failed.any() or not smallest > 1e-14 * largest:
         raise DegenerateCodesError(
             f"the codes lie in a subspace: their covariance is singular with reg_covar = "
             f"{reg_covar:g}. Raise reg_covar, e.g. 1e-6 of the mean variance"
         )
-    lower: Tensor = factors
     return lower

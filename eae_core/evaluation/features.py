@@ -1,4 +1,4 @@
-"""A small classifier whose features compare samples where Inception means nothing.
+"""Evaluation networks, and a small classifier for where Inception means nothing.
 
 The EAE paper reports no FID on MNIST because the Inception network is not calibrated for digits.
 A classifier trained on the labels of the data set itself is: two Frechet distances are comparable
@@ -7,24 +7,45 @@ when they come from the same classifier and the same numbers of samples, and fro
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from eae_core.data import ImageSet
-from eae_core.models.using import evaluation_mode
+from eae_core.data.images import fingerprint
+from eae_core.evaluation.tensor_cache import cached_tensors, data_folder, tensors_checksum
+from eae_core.hardware import resolve_device
+from eae_core.models.using import in_batches
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 FEATURES = 64
 
 
-class FeatureNet(nn.Module):
-    """A classifier of 32 x 32 images; ``features`` is its last hidden layer.
+class FeatureExtractor(Protocol):
+    """An evaluation network. Numbers compare only if name, checksum and numbers of images agree."""
 
-    Args:
-        channels: 1 or 3.
-        classes: number of labels.
-    """
+    @property
+    def name(self) -> str:
+        """What a Frechet distance on these features is called, such as "FID-768"."""
+
+    @property
+    def checksum(self) -> str:
+        """The sha256 of all that decides the features: weights, and how images are fed in."""
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, p) on the CPU of images x (n, c, h, w) in [0, 1]."""
+
+
+class FeatureNet(nn.Module):
+    """A classifier of 32 x 32 images of so many channels; ``features`` is its last hidden layer."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -51,18 +72,13 @@ class FeatureNet(nn.Module):
 
     def features(self, x: Tensor, *, batch_size: int = 500) -> Tensor:
         """Features (n, 64) of images in [0, 1], on the CPU."""
-        with evaluation_mode(self) as device:
-            return torch.cat([self.body(part.to(device)).cpu() for part in x.split(batch_size)])
+        return in_batches(self, self.body, x.split(batch_size))
 
     def accuracy(self, images: ImageSet, *, batch_size: int = 500) -> float:
         """Share of a labelled set that is classified rightly."""
-        labels = _labels(images)
-        with evaluation_mode(self) as device:
-            right = [
-                (self(images.batch(rows).to(device)).argmax(1).cpu() == labels[rows].cpu()).sum()
-                for rows in torch.arange(len(images), device=labels.device).split(batch_size)
-            ]
-        return torch.stack(right).sum().item() / len(images)
+        batches = map(images.batch, torch.arange(len(images)).split(batch_size))
+        found = in_batches(self, lambda x: self(x).argmax(1), batches)
+        return (found == _labels(images).cpu()).double().mean().item()
 
 
 def train_classifier(
@@ -82,7 +98,7 @@ def train_classifier(
         for rows in order.split(batch_size):
             if len(rows) < 2:
                 continue  # batch normalisation needs two
-            loss = nn.functional.cross_entropy(net(images.batch(rows)), labels[rows])
+            loss = F.cross_entropy(net(images.batch(rows)), labels[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -93,3 +109,139 @@ def _labels(images: ImageSet) -> Tensor:
     if images.labels is None:
         raise ValueError(f"data set {images.name!r} has no labels: a classifier cannot be trained")
     return images.labels
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierFeatures:
+    """The 64 features of the project's classifier, see :func:`classifier_features`."""
+
+    net: FeatureNet
+    name: str = "FD-classifier"
+
+    @cached_property
+    def checksum(self) -> str:
+        """The sha256 of the classifier's weights."""
+        return tensors_checksum(self.net.state_dict())
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, 64) on the CPU of images x (n, c, 32, 32) in [0, 1]."""
+        return self.net.features(x)
+
+
+def classifier_features(
+    images: ImageSet,
+    *,
+    epochs: int = 2,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    root: str | Path | None = None,
+) -> ClassifierFeatures:
+    """The features of a classifier of the data set itself, trained once and kept on disk.
+
+    It lies in ``classifiers/`` in the data folder, under a key of images, labels, epochs and seed,
+    so that all models of a data set have the same evaluation network. Weights trained on another
+    device differ in their last digits: copy that folder to compare across machines.
+
+    Args:
+        images: a labelled training set of 32 x 32 images, on any device.
+        epochs: of training.
+        seed: of the weights and of the order.
+        device: where features are computed, and the classifier trained if it is not on disk.
+        root: the data folder; by default :func:`eae_core.data.data_root`.
+
+    Example:
+        >>> import tempfile
+        >>> from eae_core.data import load_images
+        >>> digits = load_images("digits", limit=300)
+        >>> network = classifier_features(digits, epochs=1, root=tempfile.mkdtemp())
+        >>> network.name, network.features(digits.batch(slice(0, 5))).shape
+        ('FD-classifier', torch.Size([5, 64]))
+    """
+    device = resolve_device(device)
+    key = {
+        "kind": "classifier 2",  # change it with the network or its training
+        "data": fingerprint(images.images, _labels(images)),
+        "epochs": epochs,
+        "seed": seed,
+    }
+    weights = cached_tensors(
+        data_folder(root, "classifiers"),
+        f"{images.name}-{len(images)}",
+        key,
+        lambda: train_classifier(images.to(device), epochs=epochs, seed=seed).state_dict(),
+    )
+    net = FeatureNet(images.image_shape[0], len(weights["head.bias"]))
+    net.load_state_dict(weights)
+    return ClassifierFeatures(net.to(device).eval())
+
+
+@dataclass(frozen=True, eq=False)
+class BorrowedFeatures:
+    """A classifier of one data set for the images of another, see :func:`borrowed_features`."""
+
+    classifier: ClassifierFeatures
+    lender: str  #: the data set that it was trained on
+
+    @property
+    def name(self) -> str:
+        """By the data set that the classifier was trained on, such as "FD-cifar10"."""
+        return f"FD-{self.lender}"
+
+    @cached_property
+    def checksum(self) -> str:
+        """The sha256 of the classifier's weights and of how images are fed in."""
+        text = f"{self.classifier.checksum} antialiased bilinear 32"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def features(self, x: Tensor) -> Tensor:
+        """Features (n, 64) on the CPU of images x (n, c, h, w) in [0, 1], shrunk to 32 x 32."""
+        channels = self.classifier.net.channels
+        if x.ndim != 4 or x.shape[1] != channels:
+            raise ValueError(
+                f"{self.name} takes images n x {channels} x h x w, got shape {tuple(x.shape)}"
+            )
+        small = F.interpolate(x.float(), (32, 32), mode="bilinear", antialias=True)
+        return self.classifier.features(small)
+
+
+def borrowed_features(
+    lender: ImageSet,
+    *,
+    epochs: int = 3,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    root: str | Path | None = None,
+) -> BorrowedFeatures:
+    """The features of another data set's classifier, for images that have no labels of their own.
+
+    A thousand images take a second, where Inception takes two minutes on a CPU; it sees no more
+    than 32 x 32 pixels. Named by the lender, such as "FD-cifar10", which is a labelled training set
+    of 32 x 32 images with as many channels; the rest is as in :func:`classifier_features`.
+    """
+    classifier = classifier_features(lender, epochs=epochs, seed=seed, device=device, root=root)
+    return BorrowedFeatures(classifier, lender.name)
+
+
+def extract_features(
+    extractors: Sequence[FeatureExtractor], batches: Iterable[Tensor]
+) -> dict[str, Tensor]:
+    """Features of batches of images by every extractor, by its name; only features are kept.
+
+    Example:
+        >>> net = ClassifierFeatures(FeatureNet(1, 10))
+        >>> features = extract_features([net], [torch.rand(5, 1, 32, 32)] * 2)
+        >>> features["FD-classifier"].shape
+        torch.Size([10, 64])
+    """
+    names = [extractor.name for extractor in extractors]
+    if len(set(names)) < len(names):
+        raise ValueError(f"extractors must have different names, got {', '.join(names)}")
+    parts: dict[str, list[Tensor]] = {name: [] for name in names}
+    for x in batches:
+        if not x.isfinite().all():
+            raise ValueError("images hold NaN or infinity: has the model diverged?")
+        for extractor in extractors:
+            parts[extractor.name].append(extractor.features(x))
+    if extractors and not parts[names[0]]:
+        raise ValueError("there are no images to take features of")
+    return {name: torch.cat(rows) for name, rows in parts.items()}

@@ -10,15 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def as_features(features: Any) -> Tensor:
-    """Features as a tensor (n, p): a tensor as it is, an array, or rows of numbers.
-
-    Raises:
-        TypeError: no real numbers, or not dense.
-        ValueError: not n x p, p < 1, NaN or infinity.
+    """Features as a tensor (n, p) of finite numbers: a tensor as it is, an array, or rows of them.
 
     Example:
         >>> as_features([[1, 2], [3, 4]]).shape
@@ -46,6 +42,17 @@ def as_features(features: Any) -> Tensor:
     return found
 
 
+def feature_pair(a: Any, b: Any, *, least: int = 1) -> tuple[Tensor, Tensor]:
+    """Features (n, p) and (m, p) of the same p, n and m at least so many, else a ValueError."""
+    a, b = as_features(a), as_features(b)
+    if a.shape[1] != b.shape[1]:
+        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
+    if min(len(a), len(b)) < least:
+        raise ValueError(f"each set needs at least {least} points here, got {len(a)} and {len(b)}")
+    return a, b
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureStatistics:
     """The two moments of a set of features that a Frechet distance compares, in float64.
@@ -61,11 +68,7 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features: Tensor) -> FeatureStatistics:
-        """Moments of features (n, p), n >= 2.
-
-        Raises:
-            ValueError: not n x p, fewer than two rows, NaN or infinity.
-        """
+        """Moments of features (n, p), n >= 2; raises as :func:`as_features`."""
         features = as_features(features)
         if len(features) < 2:
             raise ValueError(f"a covariance needs two rows at least, got {len(features)}")
@@ -94,10 +97,6 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         a: (n, p) features, a tensor or an array.
         b: (m, p) features; n, m >= 2.
 
-    Raises:
-        TypeError: no numbers.
-        ValueError: shapes that do not fit, too few rows, NaN or infinity.
-
     Source:
         Dowson and Landau (1982); as FID: Heusel et al. (2017).
 
@@ -106,11 +105,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
         >>> round(frechet_distance(a, a + 2), 6)  # a shift by 2 in 3 dimensions
         12.0
     """
-    a, b = as_features(a), as_features(b)
-    if a.shape[1] != b.shape[1]:
-        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-        raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
-    return frechet_distance_of_statistics(FeatureStatistics.of(a), FeatureStatistics.of(b))
+    return frechet_distance_of_statistics(*map(FeatureStatistics.of, feature_pair(a, b)))
 
 
 def frechet_distance_of_statistics(a: FeatureStatistics, b: FeatureStatistics) -> float:

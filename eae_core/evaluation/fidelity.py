@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from eae_core.errors import check_integer
-from eae_core.evaluation.fid import as_features
+from eae_core.evaluation.fid import feature_pair
 from eae_core.torchvision_compat import import_torchvision
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 class KernelDistance(NamedTuple):
@@ -40,13 +39,10 @@ def kernel_distance(
 
     Args:
         generated: (n, p) features.
-        real: (m, p) features.
+        real: (m, p) features; n, m >= 2.
         subsets: how many are drawn.
         subset_size: of each; the smaller of n and m, if that is smaller.
         seed: of the subsets.
-
-    Raises:
-        ValueError: shapes that do not fit, fewer than 2 rows, NaN or infinity.
 
     Source:
         Binkowski et al. (2018).
@@ -58,18 +54,16 @@ def kernel_distance(
         >>> abs(mean) < 2 * sd < kernel_distance(x[:200], x[200:] + 1, subset_size=100).mean
         True
     """
-    generated, real = _checked(generated, real, 2)
-    library = _torch_fidelity()
-    found = library.metric_kid.kid_features_to_metric(
-        generated,
-        real,
-        kid_subsets=check_integer("subsets", subsets),
-        kid_subset_size=min(check_integer("subset_size", subset_size), len(generated), len(real)),
-        rng_seed=seed,
-        verbose=False,
-    )
     return KernelDistance(
-        found[library.metric_kid.KEY_METRIC_KID_MEAN], found[library.metric_kid.KEY_METRIC_KID_STD]
+        *_compared(
+            *("kid", "kernel_inception_distance_mean", "kernel_inception_distance_std"),
+            *feature_pair(generated, real, least=2),
+            kid_subsets=check_integer("subsets", subsets),
+            kid_subset_size=min(
+                check_integer("subset_size", subset_size), len(generated), len(real)
+            ),
+            rng_seed=seed,
+        )
     )
 
 
@@ -89,9 +83,6 @@ def precision_recall(
         k: which neighbour.
         block_size: rows of the distance matrix at a time.
 
-    Raises:
-        ValueError: shapes that do not fit, too few rows, NaN or infinity.
-
     Source:
         Kynkaanniemi et al. (2019).
 
@@ -101,36 +92,25 @@ def precision_recall(
         >>> precision_recall(x, x + 100)
         PrecisionRecall(precision=0.0, recall=0.0)
     """
-    generated, real = _checked(generated, real, check_integer("k", k) + 1)
-    library = _torch_fidelity()
-    found = library.metric_prc.prc_features_to_metric(
-        generated,
-        real,
-        prc_neighborhood=k,
-        prc_batch_size=check_integer("block_size", block_size),
-        save_cpu_ram=True,
-        verbose=False,
-    )
     return PrecisionRecall(
-        found[library.metric_prc.KEY_METRIC_PRECISION], found[library.metric_prc.KEY_METRIC_RECALL]
+        *_compared(
+            *("prc", "precision", "recall"),
+            *feature_pair(generated, real, least=check_integer("k", k) + 1),
+            prc_neighborhood=k,
+            prc_batch_size=check_integer("block_size", block_size),
+            save_cpu_ram=True,
+        )
     )
 
 
-def _checked(generated: Tensor, real: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """Both in float64 on the CPU: small distances and kernels would drown in float32."""
-    generated, real = as_features(generated), as_features(real)
-    if generated.shape[1] != real.shape[1]:
-        shapes = f"{tuple(generated.shape)} and {tuple(real.shape)}"
-        raise ValueError(f"features must be n x p and m x p with the same p, got {shapes}")
-    if min(len(generated), len(real)) < least:
-        raise ValueError(
-            f"each set needs at least {least} points here, got {len(generated)} and {len(real)}"
-        )
-    return generated.detach().double().cpu(), real.detach().double().cpu()
-
-
-def _torch_fidelity() -> ModuleType:
+def _compared(
+    metric: str, first: str, second: str, generated: Tensor, real: Tensor, **options: Any
+) -> tuple[float, float]:
+    """Two results of a metric of the library, in float64: small kernels would drown in float32."""
     import_torchvision("datasets")  # torch-fidelity imports torchvision, which may need help
     import torch_fidelity
 
-    return torch_fidelity  # type: ignore[no-any-return]
+    compute = getattr(getattr(torch_fidelity, f"metric_{metric}"), f"{metric}_features_to_metric")
+    features = (x.detach().double().cpu() for x in (generated, real))
+    found = compute(*features, verbose=False, **options)
+    return found[first], found[second]

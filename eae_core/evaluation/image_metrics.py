@@ -10,12 +10,11 @@ from pathlib import Path
 from torch import Tensor
 from tqdm import tqdm
 
-from eae_core.data import Images, data_root
-from eae_core.evaluation.extractors import FeatureExtractor, extract_features
+from eae_core.data import Images
+from eae_core.evaluation.features import FeatureExtractor, extract_features
 from eae_core.evaluation.fid import FeatureStatistics, frechet_distance_of_statistics
 from eae_core.evaluation.fidelity import kernel_distance, precision_recall
-from eae_core.evaluation.tensor_cache import Key, cached_tensors
-from eae_core.files import expanded
+from eae_core.evaluation.tensor_cache import cached_tensors, data_folder
 from eae_core.models.autoencoders import Autoencoder
 from eae_core.models.using import decode_codes, reconstruct
 
@@ -29,11 +28,7 @@ class Reference:
     extractor: str  #: its name
 
     def distance(self, features: Tensor) -> float:
-        """Frechet distance of features (m, p) of the same extractor to the reference.
-
-        Raises:
-            ValueError: another p, fewer than two rows, NaN or infinity.
-        """
+        """Frechet distance of features (m, p), m >= 2, of the same extractor to the reference."""
         return frechet_distance_of_statistics(FeatureStatistics.of(features), self.statistics)
 
 
@@ -47,14 +42,8 @@ def reference_features(
 ) -> Reference:
     """Features of all images of a set, from ``features/`` in the data folder if they are there.
 
-    Their key is the images' bytes, their number and the extractor's checksum.
-
-    Args:
-        extractor: the network.
-        images: the real images, usually a test split.
-        batch_size: images at a time.
-        root: the data folder; by default :func:`eae_core.data.data_root`.
-        progress: a bar on stderr while features are computed.
+    Their key is the images' bytes, their number and the extractor's checksum. The data folder is
+    ``root``, or :func:`eae_core.data.data_root`; ``progress`` shows a bar on stderr.
 
     Example:
         >>> import tempfile
@@ -65,24 +54,23 @@ def reference_features(
         >>> reference.statistics, round(reference.distance(reference.features), 6)
         (FeatureStatistics(n=297), 0.0)
     """
-
-    def compute() -> dict[str, Tensor]:
-        label = f"{extractor.name} of {images.name} {images.split}"
-        batches = _batches(label, MadeImages(len(images), images.batch), batch_size, progress)
-        features = extract_features([extractor], batches)[extractor.name]
-        statistics = FeatureStatistics.of(features)
-        moments = {"mean": statistics.mean, "covariance": statistics.covariance}
-        return {"features": features, **moments}
-
-    key: Key = {
+    named = f"{images.name}-{images.split}-{len(images)}-{extractor.name}"
+    key = {
         "kind": "features 1",
         "data": images.content,
         "images": len(images),
         "network": extractor.checksum,
     }
-    folder = (data_root() if root is None else expanded(root)) / "features"
-    label = f"{images.name}-{images.split}-{len(images)}-{extractor.name}"
-    found = cached_tensors(folder, label, key, compute)
+
+    def compute() -> dict[str, Tensor]:
+        label = f"{extractor.name} of {images.name} {images.split}"
+        batches = MadeImages(len(images), images.batch).batches(label, batch_size, progress)
+        features = extract_features([extractor], batches)[extractor.name]
+        statistics = FeatureStatistics.of(features)
+        moments = {"mean": statistics.mean, "covariance": statistics.covariance}
+        return {"features": features, **moments}
+
+    found = cached_tensors(data_folder(root, "features"), named, key, compute)
     statistics = FeatureStatistics(found["mean"], found["covariance"], len(images))
     return Reference(found["features"], statistics, extractor.name)
 
@@ -93,6 +81,14 @@ class MadeImages:
 
     n: int
     make: Callable[[slice], Tensor]  #: rows -> images (rows, c, h, w) in [0, 1]
+
+    def batches(self, label: str, size: int, progress: bool) -> Iterator[Tensor]:
+        """All of them, batch by batch, with a bar on stderr on request."""
+        with tqdm(total=self.n, desc=label, unit="image", disable=not progress) as bar:
+            for start in range(0, self.n, size):
+                rows = slice(start, min(start + size, self.n))
+                yield self.make(rows)
+                bar.update(rows.stop - start)
 
 
 def decoded(model: Autoencoder, z: Tensor) -> MadeImages:
@@ -135,11 +131,10 @@ class ImageMetrics:
 
     def real(self, images: Images) -> dict[str, float]:
         """Frechet distances of other real images: what a perfect model would reach."""
+        found = ((n.name, self._features_of(n, images).features) for n in self.extractors)
         return {
-            f"{metric_names(network.name)[0]}_real": self.references[network.name].distance(
-                self._features_of(network, images).features
-            )
-            for network in self.extractors
+            f"{metric_names(name)[0]}_real": self.references[name].distance(features)
+            for name, features in found
         }
 
     def distances(self, made: Mapping[str, MadeImages]) -> dict[str, float]:
@@ -171,7 +166,7 @@ class ImageMetrics:
     def _features(self, made: Mapping[str, MadeImages]) -> Iterator[tuple[str, str, Tensor]]:
         """Name of the set, name of the network, features (n, p)."""
         for name, images in made.items():
-            batches = _batches(name, images, self.batch_size, self.progress)
+            batches = images.batches(name, self.batch_size, self.progress)
             for network, features in extract_features(self.extractors, batches).items():
                 yield name, network, features
 
@@ -179,11 +174,3 @@ class ImageMetrics:
         return reference_features(
             network, images, batch_size=self.batch_size, root=self.root, progress=self.progress
         )
-
-
-def _batches(label: str, images: MadeImages, size: int, progress: bool) -> Iterator[Tensor]:
-    with tqdm(total=images.n, desc=label, unit="image", disable=not progress) as bar:
-        for start in range(0, images.n, size):
-            rows = slice(start, min(start + size, images.n))
-            yield images.make(rows)
-            bar.update(rows.stop - start)

@@ -19,14 +19,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from eae_core.data import DataCorruptedError, DataUnavailableError, data_root
+from eae_core.data import DataCorruptedError, DataUnavailableError
 from eae_core.entropy.samples import no_autocast
-from eae_core.evaluation.tensor_cache import tensors_checksum
+from eae_core.evaluation.tensor_cache import data_folder, tensors_checksum
 from eae_core.files import expanded, replacing
 from eae_core.hardware import resolve_device
 from eae_core.torchvision_compat import import_torchvision
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 Dimension = Literal[768, 2048]
 
@@ -113,7 +113,6 @@ def inception_features(
         download: whether missing full weights (95 MB) may be downloaded.
 
     Raises:
-        ValueError: another dimension.
         DataUnavailableError: no weights; says what to put where.
         DataCorruptedError: a file that holds other weights.
 
@@ -122,10 +121,19 @@ def inception_features(
     """
     if dimension not in (768, 2048):
         raise ValueError(f"Inception features have dimension 768 or 2048, got {dimension}")
-    folder = (data_root() if root is None else expanded(root)) / "inception"
-    path = expanded(weights) if weights else _find(folder, dimension, download)
+    folder = data_folder(root, "inception")
+    short, full = folder / SHORT_WEIGHTS, folder / FULL_WEIGHTS
+    path = short if dimension == 768 and short.is_file() and not full.is_file() else full
+    path = expanded(weights) if weights else path
     if not path.is_file():
-        raise DataUnavailableError(f"there are no weights {path}\n{_how_to(folder)}")
+        if weights or not download:
+            raise DataUnavailableError(f"there are no weights {path}\n{_how_to(folder)}")
+        try:
+            _download(path)
+        except OSError as error:  # urllib's errors are among them
+            raise DataUnavailableError(
+                f"the Inception weights could not be downloaded ({error})\n{_how_to(folder)}"
+            ) from error
     checksum = _check(path, dimension, folder)
     import_torchvision("datasets")  # torch-fidelity imports torchvision, which may need help
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -136,22 +144,6 @@ def inception_features(
     # Channels last: the same features to six digits, in three fifths of the time on a CPU.
     net = net.to(resolve_device(device), memory_format=torch.channels_last)
     return InceptionFeatures(net, dimension, checksum, batch_size)
-
-
-def _find(folder: Path, dimension: Dimension, download: bool) -> Path:
-    full, short = folder / FULL_WEIGHTS, folder / SHORT_WEIGHTS
-    for path in (full, short) if dimension == 768 else (full,):
-        if path.is_file():
-            return path
-    if not download:
-        raise DataUnavailableError(f"there are no weights {full}\n{_how_to(folder)}")
-    try:
-        _download(full)
-    except OSError as error:  # urllib's errors are among them
-        raise DataUnavailableError(
-            f"the Inception weights could not be downloaded ({error})\n{_how_to(folder)}"
-        ) from error
-    return full
 
 
 def _download(path: Path) -> None:
@@ -175,13 +167,10 @@ def _check(path: Path, dimension: Dimension, folder: Path) -> str:
     """The checksum of the layers in use, after a look whether they are the published ones."""
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-        used = {
-            name: tensor
-            for name, tensor in state.items()
-            if (dimension == 2048 or not name.startswith(_LAST_LAYERS))
-            and not name.endswith("num_batches_tracked")  # a count of training, of no effect
-        }
-        found = tensors_checksum(used)
+        unused = () if dimension == 2048 else _LAST_LAYERS
+        counts = "num_batches_tracked"  # of training, of no effect
+        used = [k for k in state if not k.startswith(unused) and not k.endswith(counts)]
+        found = tensors_checksum({name: state[name] for name in used})
     except Exception as error:  # what a file that is no state dictionary raises has no one type
         raise DataCorruptedError(
             f"{path} holds no weights ({error!r}): remove it\n{_how_to(folder)}"
@@ -206,10 +195,6 @@ def _how_to(folder: Path) -> str:
 def _full_precision() -> AbstractContextManager[None]:
     """Convolutions of a GPU in float32, where its default is TF32."""
     cudnn = torch.backends.cudnn
-    flags: AbstractContextManager[None] = cudnn.flags(
-        enabled=cudnn.enabled,
-        benchmark=cudnn.benchmark,
-        deterministic=cudnn.deterministic,
-        allow_tf32=False,
-    )
+    same = {name: getattr(cudnn, name) for name in ("enabled", "benchmark", "deterministic")}
+    flags: AbstractContextManager[None] = cudnn.flags(**same, allow_tf32=False)
     return flags

@@ -10,19 +10,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from eae_core.constraints import standard_gaussian
 from eae_core.data import Images
+from eae_core.entropy.distributions import standard_gaussian
 from eae_core.entropy.samples import DuplicatePointsError
 from eae_core.errors import check_integer
-from eae_core.evaluation.bands import Band
 from eae_core.evaluation.densities import DENSITIES, DegenerateCodesError, Density, fit_density
-from eae_core.evaluation.extractors import FeatureExtractor
+from eae_core.evaluation.distances import Band
+from eae_core.evaluation.features import FeatureExtractor
 from eae_core.evaluation.gaussianity import gaussianity_report
 from eae_core.evaluation.image_metrics import ImageMetrics, decoded, rebuilt
-from eae_core.models.autoencoders import Autoencoder
+from eae_core.models.autoencoders import Autoencoder, check_shape
 from eae_core.models.using import (
+    draw_codes,
     encode_images,
-    evaluation_mode,
     linear_path,
     reconstruction_error,
     spherical_path,
@@ -49,15 +49,13 @@ class Scores:
     def metrics(self) -> dict[str, float]:
         """All numbers by flat names, the numbers of images among them; all are finite.
 
-        ``fd_classifier_mixture`` is the Frechet distance on the classifier's features of samples
-        from the mixture, ``kid_768_standard`` the kernel distance on Inception's 768 features of
-        samples from N(0, I). Of ``S`` samples from a density, an extractor ``E`` gives its Frechet
-        distance, ``kid_E_S`` and ``kid_sd_E_S``, ``precision_E_S`` and ``recall_E_S``. Frechet
-        distances alone: ``..._reconstruction``, ``..._interpolation`` (spherical midpoints),
-        ``..._interpolation_linear``, and ``..._real`` of training images, which is what a perfect
-        model would reach. ``log_density_S`` is the mean log density of test codes, in nats;
-        ``gaussianity_...`` are the fields of :class:`GaussianityReport` on test codes, of a band
-        both ends, ``..._low`` and ``..._high``.
+        Of samples from a density S, an extractor E gives its Frechet distance, such as
+        ``fd_classifier_mixture``, ``kid_E_S`` and ``kid_sd_E_S``, ``precision_E_S`` and
+        ``recall_E_S``. Frechet distances alone: ``..._reconstruction``, ``..._interpolation``
+        (spherical midpoints), ``..._interpolation_linear``, and ``..._real`` of training images,
+        which is what a perfect model would reach. ``log_density_S`` is the mean log density of test
+        codes, in nats; ``gaussianity_...`` are the fields of :class:`GaussianityReport` on test
+        codes, of a band both ends, ``..._low`` and ``..._high``.
         """
         counts = ("samples", "reference_images", "reconstructions", "fitted_codes")
         return {**{name: float(getattr(self, name)) for name in counts}, **self.values}
@@ -100,8 +98,7 @@ def score_model(
 
     Raises:
         ValueError: sets that do not fit the model, an unknown density, fewer codes than one needs,
-            or
-            codes or images with NaN: the model has diverged.
+            or codes or images with NaN: the model has diverged.
 
     Example:
         >>> import tempfile
@@ -117,20 +114,20 @@ def score_model(
         True
     """
     _check(model, train, test, samples)
-    codes, test_codes = (_codes(model, images, batch_size) for images in (train, test))
     missing: dict[str, str] = {}
+    codes = _codes(model, train, batch_size)
+    test_codes = _codes(model, test, batch_size)
     fitted = _fit(densities, codes, seed, missing)  # first, so that what is refused is so at once
     values = {"reconstruction_error": reconstruction_error(model, test, batch_size=batch_size)}
     values |= {
         f"log_density_{name}": density.log_density(test_codes).mean().item()
         for name, density in fitted.items()
     }
-    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
-    drawn |= own_codes(model, samples, seed)
     if extractors:
         metrics = ImageMetrics(extractors, test, batch_size, kid_subsets, seed, root, progress)
         made = {name: decoded(model, z) for name, z in _midpoints(test_codes, samples, seed)}
         made["reconstruction"] = rebuilt(model, test, min(samples, len(test)))
+        drawn = _draw(model, fitted, samples, seed)
         values |= metrics.real(train.subset(min(samples, len(train))))
         values |= metrics.distances(made)
         values |= metrics.scores({name: decoded(model, z) for name, z in drawn.items()})
@@ -146,7 +143,7 @@ def score_model(
         fitted_codes=len(codes),
         seed=seed,
         extractors={extractor.name: extractor.checksum for extractor in extractors},
-        values={name: value for name, value in values.items() if isfinite(value)},
+        values=_finite(values),
         missing=missing,
     )
 
@@ -168,19 +165,14 @@ def convergence_scores(
     The squared error on the test images and, for each density that can be fitted to the codes (and
     the model's own, where it is another), the Frechet distance of its samples. At the last epoch
     they are those of :func:`score_model` with the same arguments.
-
-    Raises:
-        ValueError: see :func:`score_model`.
     """
     _check(model, train, test, samples)
     fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
-    drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
-    drawn |= own_codes(model, samples, seed)
+    drawn = _draw(model, fitted, samples, seed)
     metrics = ImageMetrics([extractor], test, batch_size, 1, seed, root, progress=False)
     error = reconstruction_error(model, test, batch_size=batch_size)
     made = {name: decoded(model, z) for name, z in drawn.items()}
-    values = {"reconstruction_error": error, **metrics.distances(made)}
-    return {name: value for name, value in values.items() if isfinite(value)}
+    return _finite({"reconstruction_error": error, **metrics.distances(made)})
 
 
 def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
@@ -189,13 +181,8 @@ def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> Non
             f"scores need at least {_FEWEST} samples, training images and test images, got "
             f"{samples}, {len(train)} and {len(test)}"
         )
-    shape = getattr(model, "config", {}).get("image_shape")
     for images in (train, test):
-        if shape is not None and tuple(shape) != images.image_shape:
-            raise ValueError(
-                f"the model is for images of shape {tuple(shape)} (channels, height, width), "
-                f"{images.name} has {images.image_shape}"
-            )
+        check_shape(model, images)
 
 
 def _codes(model: Autoencoder, images: Images, batch_size: int) -> Tensor:
@@ -220,21 +207,20 @@ def _fit(
     return fitted
 
 
+def _draw(model: Autoencoder, fitted: dict[str, Density], n: int, seed: int) -> dict[str, Tensor]:
+    """Codes (n, d) from each density, and the model's own."""
+    drawn = {name: density.sample(n, seed=seed) for name, density in fitted.items()}
+    return drawn | own_codes(model, n, seed)
+
+
 def own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
     """Codes (n, d) that the model draws itself, by their name; none if it draws from N(0, I)."""
-    draw = getattr(model, "draw_codes", None)
-    if draw is None:  # a reader's own model need not know how
-        return {}
-
-    def own(n: int) -> Tensor:
-        codes: Tensor = draw(n, generator=torch.Generator().manual_seed(seed))
-        return codes.float().cpu()
-
     # From the same generator the same distribution draws the same codes.
-    gaussian = standard_gaussian(model.latent_dim)
-    standard = gaussian.sample(_FEWEST, generator=torch.Generator().manual_seed(seed)).float()
-    with evaluation_mode(model):
-        return {} if torch.equal(own(_FEWEST), standard) else {PRIOR: own(n)}
+    gaussian, generator = standard_gaussian(model.latent_dim), torch.Generator().manual_seed(seed)
+    standard = gaussian.sample(_FEWEST, generator=generator).float()
+    if torch.equal(draw_codes(model, _FEWEST, seed=seed), standard):
+        return {}
+    return {PRIOR: draw_codes(model, n, seed=seed)}
 
 
 def _midpoints(codes: Tensor, n: int, seed: int) -> list[tuple[str, Tensor]]:
@@ -243,11 +229,8 @@ def _midpoints(codes: Tensor, n: int, seed: int) -> list[tuple[str, Tensor]]:
     first = torch.randint(len(codes), (n,), generator=generator)
     step = torch.randint(1, len(codes), (n,), generator=generator)  # never to the same image
     start, end = codes[first], codes[(first + step) % len(codes)]
-    half = torch.tensor([0.5])
-    return [
-        ("interpolation", spherical_path(start, end, half)[:, 0]),
-        ("interpolation_linear", linear_path(start, end, half)[:, 0]),
-    ]
+    paths = {"interpolation": spherical_path, "interpolation_linear": linear_path}
+    return [(name, path(start, end, torch.tensor([0.5]))[:, 0]) for name, path in paths.items()]
 
 
 def _code_scores(z: Tensor, missing: dict[str, str]) -> dict[str, float]:
@@ -265,3 +248,7 @@ def _code_scores(z: Tensor, missing: dict[str, str]) -> dict[str, float]:
         else:
             values[name] = float(value)
     return values
+
+
+def _finite(values: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if isfinite(value)}

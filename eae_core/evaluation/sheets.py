@@ -36,9 +36,6 @@ def picture_rows(
     Two rows of samples of the model's own codes and of each density, one row of reconstructions of
     the first ten test images, and two rows of spherical paths between test images.
 
-    Raises:
-        ValueError: fewer than ten test images.
-
     Example:
         >>> from eae_core.data import load_images
         >>> from eae_core.models import build_model
@@ -67,17 +64,15 @@ def sheet_names(densities: Sequence[str]) -> list[str]:
 
 
 def write_sheet(rows: Mapping[str, Tensor], path: str | Path) -> Path:
-    """Write rows of ten images as one picture; the path it went to, with its right suffix.
+    """Write rows of images (10, c, h, w) in [0, 1] as one picture; the path that it went to.
 
-    Args:
-        rows: (10, c, h, w) each, in [0, 1].
-        path: where to; without a suffix it becomes .png for grey images, .webp for coloured ones.
+    Without a suffix the path gets .png for grey images, .webp for coloured ones.
     """
     grid = torch.stack([row.cpu() for row in rows.values()])  # (rows, columns, c, h, w)
     sheet = grid.movedim(2, 0).transpose(2, 3).flatten(3, 4).flatten(1, 2)  # (c, height, width)
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        path = path.with_suffix(SUFFIXES[0] if len(sheet) == 1 else SUFFIXES[1])
+        path = path.with_suffix(SUFFIXES[len(sheet) > 1])
     with replacing(path) as temporary:
         if path.suffix == ".png":
             picture(sheet).save(temporary, format="PNG", optimize=True)

@@ -19,23 +19,26 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from eae_core.files import replacing
-
-Key = Mapping[str, str | int]
+from eae_core.data import data_root
+from eae_core.files import expanded, replacing
 
 _log = logging.getLogger(__name__)
 
 
+def data_folder(root: str | Path | None, name: str) -> Path:
+    """A folder in the data folder, which is :func:`eae_core.data.data_root` unless it is given."""
+    return (data_root() if root is None else expanded(root)) / name
+
+
 def cached_tensors(
-    folder: Path, label: str, key: Key, compute: Callable[[], Mapping[str, Tensor]]
+    folder: Path,
+    label: str,
+    key: Mapping[str, object],
+    compute: Callable[[], Mapping[str, Tensor]],
 ) -> dict[str, Tensor]:
     """The tensors of a key, from the folder if they are there, else computed and put there.
 
-    Args:
-        folder: made if it does not exist.
-        label: for people, the first part of the file's name.
-        key: all that the tensors depend on.
-        compute: makes them, by name.
+    The key is all that they depend on; the label begins the file's name, for people.
 
     Example:
         >>> import tempfile
@@ -48,40 +51,33 @@ def cached_tensors(
     text = json.dumps(dict(key), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = folder / f"{re.sub('[^A-Za-z0-9_.-]', '_', label)}-{digest}.safetensors"
-    found = _read(path, text)
-    if found is None:
-        found = {name: t.detach().cpu().contiguous() for name, t in compute().items()}
-        _write(path, text, found)
+    if (found := _read(path, text)) is not None:
+        return found
+    found = {name: tensor.detach().cpu().contiguous() for name, tensor in compute().items()}
+    try:
+        with replacing(path) as temporary:
+            save_file(found, temporary, {"key": text, "sha256": tensors_checksum(found)})
+    except (OSError, SafetensorError) as error:  # the latter where the disk is full
+        _log.warning("what was computed is not kept for the next time: %s", error)
     return found
-
-
-def tensors_checksum(tensors: Mapping[str, Tensor]) -> str:
-    """The sha256 of tensors, with their names, types and shapes."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def _read(path: Path, key: str) -> dict[str, Tensor] | None:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
             # clone: a tensor is a window on the file, which may be replaced.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            right = file.metadata() == {"key": key, "sha256": tensors_checksum(tensors)}
     except (OSError, SafetensorError):  # absent, unreadable, or cut short
         return None
-    if metadata.get("key") != key or metadata.get("sha256") != tensors_checksum(tensors):
-        return None
-    return tensors
+    return tensors if right else None
 
 
-def _write(path: Path, key: str, tensors: dict[str, Tensor]) -> None:
-    metadata = {"key": key, "sha256": tensors_checksum(tensors)}
-    try:
-        with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata)
-    except (OSError, SafetensorError) as error:  # the latter where the disk is full
-        _log.warning("what was computed is not kept for the next time: %s", error)
+def tensors_checksum(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of tensors, with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        tensor = tensor.detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

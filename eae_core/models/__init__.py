@@ -1,11 +1,16 @@
 """Models: networks, the constraint, one objective a class; :func:`build_model` joins them."""
 
 from eae_core.models.autoencoders import AE, AEOptions, Autoencoder, ModelOptions
-from eae_core.models.building import MODELS, build_dense_model, build_model, rebuild_model
+from eae_core.models.building import (
+    MODELS,
+    build_dense_model,
+    build_model,
+    published_options,
+    rebuild_model,
+)
 from eae_core.models.dense import dense_networks
 from eae_core.models.entropic import EAE, EAEOptions
 from eae_core.models.networks import build_networks
-from eae_core.models.published import published_options
 from eae_core.models.regularized import (
     AEL2,
     RAE,

@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.constraints import CodeBatchNorm, standard_gaussian
+from eae_core.constraints import CodeBatchNorm
 from eae_core.distributed import Group
-from eae_core.entropy.distributions import Distribution
+from eae_core.entropy.distributions import Distribution, standard_gaussian
 from eae_core.models import using
 
 
@@ -26,12 +26,23 @@ from eae_core.models import using
 class ModelOptions:
     """Options of a model: one class a model, derived from this one."""
 
+    weights: ClassVar[tuple[str, ...]] = ()  #: options that must be finite and at least 0
+
+    def __post_init__(self) -> None:
+        self.check_weights(*self.weights)
+
     def check_weights(self, *names: str) -> None:
         """Raise ValueError unless these options are finite and at least 0."""
         for name in names:
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be finite and at least 0, got {value}")
+
+    def check_sizes(self, *names: str) -> None:
+        """Raise ValueError unless these options are at least 1."""
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class Autoencoder(nn.Module, ABC):
@@ -48,7 +59,7 @@ class Autoencoder(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_core.revisions`
+    revision: ClassVar[int]  #: goes up when its numbers change, see :mod:`eae_book.revisions`
     options_class: ClassVar[type[ModelOptions]] = ModelOptions
     options: Any  #: of ``options_class``
     encoder_outputs_per_dim: ClassVar[int] = 1  #: 2 where it gives mean and spread of the code
@@ -72,6 +83,22 @@ class Autoencoder(nn.Module, ABC):
         last = list(decoder.modules())[-1] if isinstance(decoder, nn.Module) else None
         self._bounded = isinstance(last, nn.Sigmoid)
         self._range_seen = False
+        self.add_layers()
+
+    def add_layers(self) -> None:
+        """Make what a model has besides its two networks; called when these are in place."""
+
+    @classmethod
+    def own_options(cls, options: ModelOptions | None) -> Any:
+        """These options, or the model's defaults for None; TypeError for those of another model."""
+        if options is None:
+            return cls.options_class()
+        if type(options) is not cls.options_class:
+            raise TypeError(
+                f"model {cls.name!r} takes {cls.options_class.__name__}, "
+                f"got {type(options).__name__}"
+            )
+        return options
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -84,18 +111,11 @@ class Autoencoder(nn.Module, ABC):
         return standard_gaussian(self.latent_dim)
 
     def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
-        """Codes (n, d) of new images, from :attr:`code_distribution` or a sampler it learned.
-
-        Raises:
-            ValueError: n < 1.
-        """
+        """Codes (n, d), n >= 1, of new images, from :attr:`code_distribution` or a learned law."""
         return self.code_distribution.sample(n, generator=generator)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Called by the training loop before each epoch (from 0) of a run of so many epochs.
-
-        A model that trains in stages changes its stage here.
-        """
+        """Called before each epoch (from 0) of so many: a model in stages changes its stage."""
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes z (n, d) of images x (n, c, h, w)."""
@@ -115,12 +135,7 @@ class Autoencoder(nn.Module, ABC):
         """New images (n, c, h, w) of codes that the model, or a density fitted to its codes, draws.
 
         As the next two: without gradient, in evaluation mode, on the model's device, results on the
-        CPU.
-
-        Args:
-            n: how many.
-            seed: the same on every device.
-            density: of :func:`eae_core.evaluation.fit_density`; else :attr:`code_distribution`.
+        CPU. A density is one of :func:`eae_core.evaluation.fit_density`.
 
         Example:
             >>> from eae_core.models import build_model
@@ -139,24 +154,10 @@ class Autoencoder(nn.Module, ABC):
         """Images (n, steps, c, h, w) on spherical paths between codes of two sets (n, c, h, w)."""
         return using.interpolate(self, start, end, steps=steps)
 
-    def own_options(self, options: ModelOptions | None) -> Any:
-        """These options, or the model's defaults for None; TypeError for those of another model."""
-        if options is None:
-            return self.options_class()
-        if type(options) is not self.options_class:
-            raise TypeError(
-                f"model {self.name!r} takes {self.options_class.__name__}, "
-                f"got {type(options).__name__}"
-            )
-        return options
-
     def check_images(self, x: Tensor) -> None:
-        """Raise if a decoder that ends in a sigmoid can never give such images.
+        """Raise ValueError if a decoder that ends in a sigmoid can never give such images.
 
         On a CPU every batch is looked at; on a GPU, which would have to wait, the first one.
-
-        Raises:
-            ValueError: values outside [0, 1].
         """
         if not self._bounded or torch.compiler.is_compiling() or not x.numel():
             return
@@ -175,6 +176,20 @@ class Autoencoder(nn.Module, ABC):
         """Named terms of the objective on a batch x; ``"loss"`` is the one to minimise."""
 
 
+def check_shape(model: Any, images: Any) -> None:
+    """Raise ValueError if images, of a name and a shape, are of another shape than the model's."""
+    shape = (getattr(model, "config", None) or {}).get("image_shape")
+    found = tuple(images.image_shape)
+    if shape is None or tuple(shape) == found:
+        return
+    last = tuple(shape) == (*found[-1:], *found[:-1])
+    hint = ": a tensor has its channels first, see x.movedim(-1, 1)" if last else ""
+    raise ValueError(
+        f"the model is for images of shape {tuple(shape)} (channels, height, width), "
+        f"{images.name} has {found}{hint}"
+    )
+
+
 def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
     """Squared error summed over pixels and channels, averaged over the batch.
 
@@ -188,6 +203,20 @@ def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
             "differ in shape: was the model built for another data set?"
         )
     return (x.float() - reconstruction.float()).square().flatten(1).sum(1).mean()
+
+
+def objective(reconstruction: Tensor, **weighted: tuple[float, Tensor]) -> dict[str, Tensor]:
+    """Named terms: the error, others by name, and ``"loss"``, the error plus their weighted sum.
+
+    Example:
+        >>> objective(torch.tensor(4.0), kl=(0.5, torch.tensor(2.0)))
+        {'loss': tensor(5.), 'reconstruction': tensor(4.), 'kl': tensor(2.)}
+    """
+    loss = reconstruction
+    for weight, term in weighted.values():
+        loss = loss + weight * term
+    terms = {name: term for name, (_, term) in weighted.items()}
+    return {"loss": loss, "reconstruction": reconstruction, **terms}
 
 
 @dataclass(frozen=True)
@@ -218,15 +247,9 @@ class AE(Autoencoder):
     options_class = AEOptions
     options: AEOptions
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: AEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
-        self.code_norm = CodeBatchNorm(latent_dim) if self.options.normalize_code else nn.Identity()
+    def add_layers(self) -> None:
+        normalize = self.options.normalize_code
+        self.code_norm = CodeBatchNorm(self.latent_dim) if normalize else nn.Identity()
 
     def encode(self, x: Tensor) -> Tensor:
         z: Tensor = self.code_norm(self.encoder(x))
@@ -234,5 +257,4 @@ class AE(Autoencoder):
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
-        reconstruction = squared_error(x, self(x))
-        return {"loss": reconstruction, "reconstruction": reconstruction}
+        return objective(squared_error(x, self(x)))

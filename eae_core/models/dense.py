@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from eae_core.models.networks import CodeLinear
+from eae_core.models.networks import CodeLinear, check_sizes
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def dense_networks(
@@ -31,29 +31,21 @@ def dense_networks(
         normalize: batch-normalise the hidden layers.
         encoder_outputs: numbers that the encoder gives, d by default.
 
-    Raises:
-        ValueError: a size below 1.
-
     Example:
         >>> encoder, decoder = dense_networks((5,), 2, hidden=8)
         >>> decoder[-1]
         Linear(in_features=8, out_features=5, bias=True)
     """
-    sizes = {"latent_dim": latent_dim, "hidden": hidden, "layers": layers}
-    for label, value in {**sizes, "image_shape": min(shape)}.items():
-        if value < 1:
-            raise ValueError(f"{label} must be at least 1, got {value}")
-    numbers = math.prod(shape)
+    check_sizes(latent_dim=latent_dim, hidden=hidden, layers=layers, image_shape=min(shape))
+    numbers, outputs = math.prod(shape), latent_dim if encoder_outputs is None else encoder_outputs
 
     def network(inputs: int, outputs: int, last: type[nn.Linear]) -> list[nn.Module]:
-        pairs = [(inputs, hidden)] + [(hidden, hidden)] * (layers - 1)
         parts: list[nn.Module] = []
-        for a, b in pairs:
-            norm = [nn.BatchNorm1d(b)] if normalize else []
-            parts += [nn.Linear(a, b), *norm, nn.ReLU()]
+        for size in [inputs, *[hidden] * (layers - 1)]:
+            norm = [nn.BatchNorm1d(hidden)] if normalize else []
+            parts += [nn.Linear(size, hidden), *norm, nn.ReLU()]
         return [*parts, last(hidden, outputs)]
 
-    outputs = latent_dim if encoder_outputs is None else encoder_outputs
     encoder = nn.Sequential(nn.Flatten(), *network(numbers, outputs, CodeLinear))
     picture = [nn.Unflatten(1, tuple(shape)), nn.Sigmoid()] if len(shape) > 1 else []
     return encoder, nn.Sequential(*network(latent_dim, numbers, nn.Linear), *picture)

@@ -11,7 +11,7 @@ from eae_core.constraints import CodeConstraint, build_constraint, check_constra
 from eae_core.distributed import gather_rows
 from eae_core.entropy import DuplicatePointsError, knn_entropy
 from eae_core.entropy.distributions import Distribution
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
 from eae_core.models.smoothness import decoder_l2, spectrally_normalize
 from eae_core.regularizers import Regularizer, build_regularizer, radial_loss
 from eae_core.regularizers.registry import regularizer_options
@@ -43,6 +43,7 @@ class EAEOptions(ModelOptions):
             squared unit; 20 keeps codes off a shell at batches of 100.
     """
 
+    weights = ("entropy_weight", "decoder_l2", "radial_weight")
     entropy_weight: float = 1.0
     k: int = 1
     constraint: str = "batch_norm"
@@ -55,33 +56,27 @@ class EAEOptions(ModelOptions):
     radial_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        self.check_weights("entropy_weight", "decoder_l2", "radial_weight")
-        for name in ("k", "entropy_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        super().__post_init__()
+        self.check_sizes("k", "entropy_dim")
         check_constraint(self.constraint, self.coordinates)
+        regularizer_options(self.regularizer)  # raises for a name that is unknown
         if self.entropy_map not in ENTROPY_MAPS:
             raise ValueError(
                 f"entropy_map must be one of {', '.join(ENTROPY_MAPS)}, got {self.entropy_map!r}"
             )
-        if self.entropy_map != "identity" and self.constraint != "batch_norm":
+        normal, mapped = self.constraint == "batch_norm", self.entropy_map != "identity"
+        if mapped and not normal:
             raise ValueError(
                 f"entropy_map {self.entropy_map!r} goes with the constraint 'batch_norm', whose "
                 f"law keeps its shape under linear maps, not with {self.constraint!r}"
             )
-        self._check_regularizer()
-
-    def _check_regularizer(self) -> None:
-        regularizer_options(self.regularizer)  # raises for a name that is unknown
         other = self.regularizer != KNN_ENTROPY
         if self.radial_weight and other:
             raise ValueError(
                 f"radial_weight goes with the regularizer {KNN_ENTROPY!r}, not with "
                 f"{self.regularizer!r}; leave it at 0"
             )
-        if (other or self.radial_weight) and (
-            self.constraint != "batch_norm" or self.entropy_map != "identity"
-        ):
+        if (other or self.radial_weight) and (mapped or not normal):
             what = f"the regularizer {self.regularizer!r}" if other else "radial_weight"
             raise ValueError(
                 f"{what} compares the code itself with N(0, I): it goes with the constraint "
@@ -124,42 +119,30 @@ class EAE(Autoencoder):
     options: EAEOptions
     entropy_rows: Tensor  # W (m, d) of a fixed map
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: EAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
-        self.code_norm = build_constraint(self.options.constraint, latent_dim)
+    def add_layers(self) -> None:
+        options, d = self.options, self.latent_dim
+        self.code_norm = build_constraint(options.constraint, d)
         self.regularizer = self._build_regularizer()
-        if self.options.spectral_norm:
+        if options.spectral_norm:
             spectrally_normalize(self)
-        if self.options.entropy_map != "identity":
-            if self.options.entropy_dim > latent_dim:
-                raise ValueError(
-                    f"entropy_dim {self.options.entropy_dim} is above latent_dim {latent_dim}: "
-                    "the map goes to fewer dimensions"
-                )
-            if self.options.entropy_map == "fixed":
-                rows = orthonormal_rows(self.options.entropy_dim, latent_dim)
-                self.register_buffer("entropy_rows", rows)
+        if options.entropy_map != "identity" and options.entropy_dim > d:
+            raise ValueError(
+                f"entropy_dim {options.entropy_dim} is above latent_dim {d}: the map goes to "
+                "fewer dimensions"
+            )
+        if options.entropy_map == "fixed":
+            self.register_buffer("entropy_rows", orthonormal_rows(options.entropy_dim, d))
 
     def _build_regularizer(self) -> Regularizer | None:
         """The term in place of the entropy, if there is one, and the batch that it needs."""
-        name, k = self.options.regularizer, self.options.k
+        name, chosen = self.options.regularizer, {"k": self.options.k, "floor": FLOOR}
         known = regularizer_options(name)
-        self.minimum_batch_size = k + 2 if "k" in known else 2
+        self.minimum_batch_size = self.options.k + 2 if "k" in known else 2
         if name == "covariance":  # a determinant
             self.minimum_batch_size = self.latent_dim + 2
         if name == KNN_ENTROPY:
             return None
-        known = regularizer_options(name)
-        chosen = {
-            option: value for option, value in (("k", k), ("floor", FLOOR)) if option in known
-        }
-        return build_regularizer(name, **chosen)
+        return build_regularizer(name, **{key: v for key, v in chosen.items() if key in known})
 
     @property
     def code_distribution(self) -> Distribution:
@@ -203,35 +186,34 @@ class EAE(Autoencoder):
         return {"entropy": entropy, "coinciding": z.new_tensor(float(len(z) - len(kept)))}
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
+        options, weight = self.options, self.options.entropy_weight
         if self.group is None and len(x) < self.minimum_batch_size:
-            needs = f"neighbour {self.options.k}: use at least k + 2 ="
+            needs = f"neighbour {options.k}: use at least k + 2 ="
             if self.regularizer is not None:
-                needs = f"the regularizer {self.options.regularizer!r}: use at least"
+                needs = f"the regularizer {options.regularizer!r}: use at least"
             raise ValueError(
                 f"a batch of {len(x)} is too small for {needs} {self.minimum_batch_size} images"
             )
         self.check_images(x)
         z = self.encode(x)
         reconstruction = squared_error(x, self.decode(z))
-        weight = self.options.entropy_weight
         spread = z if weight else z.detach()
-        terms = {"reconstruction": reconstruction}
+        weighted: dict[str, tuple[float, Tensor]]
         if self.regularizer is None:
             # each process sees the whole batch of codes
             whole = spread if self.group is None else gather_rows(spread, self.group)[0]
-            terms |= self.entropy_terms(whole)
-            loss = reconstruction - weight * terms["entropy"]
+            weights = {"entropy": -weight, "coinciding": 0.0}
+            terms = self.entropy_terms(whole)
+            weighted = {name: (weights[name], term) for name, term in terms.items()}
         else:
             self.regularizer.group = self.group
-            terms["regularizer"] = self.regularizer(spread)
-            loss = reconstruction + weight * terms["regularizer"]
-        if self.options.radial_weight:
-            terms["radial"] = radial_loss(spread, group=self.group)
-            loss = loss + weight * self.options.radial_weight * terms["radial"]
-        if self.options.decoder_l2:
-            terms["decoder_l2"] = decoder_l2(self.decoder)
-            loss = loss + self.options.decoder_l2 * terms["decoder_l2"]
-        return {"loss": loss, **terms}
+            weighted = {"regularizer": (weight, self.regularizer(spread))}
+        if options.radial_weight:
+            radial = radial_loss(spread, group=self.group)
+            weighted["radial"] = weight * options.radial_weight, radial
+        if options.decoder_l2:
+            weighted["decoder_l2"] = options.decoder_l2, decoder_l2(self.decoder)
+        return objective(reconstruction, **weighted)
 
 
 def distinct_rows(z: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ Kind = Literal["onnx", "torch", "safetensors"]
 SUFFIXES: dict[Kind, str] = {"onnx": ".onnx", "torch": ".pt2", "safetensors": ".safetensors"}
 TOLERANCE = 1e-4  # between programs, of numbers of order 1
 _SIZES = (2, 5)  # of the batches that are compared; one of them is exported with
+_Run: TypeAlias = Callable[[Tensor], Tensor]  # what was written, read back
 
 
 class ExportError(CommandError):
@@ -52,10 +53,8 @@ def export_model(model: Autoencoder, folder: str | Path, *kinds: Kind) -> list[P
         The files, encoder before decoder of each kind.
 
     Raises:
-        ValueError: another kind, or none.
-        UsageError: packages that are missing.
         ExportError: the model cannot be exported, or a file does not compute what it does.
-        OSError: the folder cannot be written to.
+        ValueError, UsageError, OSError: another kind; a package or a folder that is not there.
 
     Example:
         >>> import tempfile
@@ -69,59 +68,49 @@ def export_model(model: Autoencoder, folder: str | Path, *kinds: Kind) -> list[P
     if "onnx" in kinds:
         require(["onnx", "onnxscript", "onnxruntime"], extra="export")
     training, device = model.training, next(model.parameters()).device
-    write: dict[str, Callable[..., Any]] = {
-        "onnx": _onnx,
-        "torch": _torch,
-        "safetensors": _safetensors,
-    }
+    shapes = {"encoder": model.image_shape, "decoder": (model.latent_dim,)}
     written = []
     try:
         model.cpu().eval()
         for kind in dict.fromkeys(kinds):
-            for name, shape in (
-                ("encoder", model.image_shape),
-                ("decoder", (model.latent_dim,)),
-            ):
+            for name, shape in shapes.items():
                 path = Path(folder) / f"{name}{SUFFIXES[kind]}"
-                part = _Part(model, name)
                 with replacing(path) as temporary:
-                    _write(write[kind], part, shape, temporary, path)
+                    _write(kind, _Part(model, name), shape, temporary, path.name)
                 written.append(path)
     finally:
         model.to(device).train(training)
     return written
 
 
-def _write(
-    write: Callable[..., Any], part: _Part, shape: tuple[int, ...], temporary: Path, path: Path
-) -> None:
+def _write(kind: Kind, part: _Part, shape: tuple[int, ...], path: Path, name: str) -> None:
     """Write a part, run what was written on batches of two sizes, and compare."""
+    write = {"onnx": _onnx, "torch": _torch, "safetensors": _safetensors}[kind]
     generator = torch.Generator().manual_seed(0)
     batches = [torch.rand(size, *shape, generator=generator) for size in _SIZES]
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # exporters' remarks on their own versions
-            run = write(part, batches[0], temporary)
+            run = write(part, batches[0], path)
             found = [run(x) for x in batches]
     except Exception as error:  # exporters raise whatever stopped them
-        raise ExportError(f"the {part.name} cannot be written to {path.name}: {error}") from error
-    with torch.no_grad():
-        for x, y in zip(batches, found, strict=True):
+        raise ExportError(f"the {part.name} cannot be written to {name}: {error}") from error
+    for x, y in zip(batches, found, strict=True):
+        with torch.no_grad():
             expected = part(x)
-            same = y.shape == expected.shape
-            worst = float((y - expected).abs().max()) if same else float("inf")
-            if not worst <= TOLERANCE * max(1.0, float(expected.abs().max())):
-                raise ExportError(
-                    f"{path.name} gives other numbers than the model for a batch of {len(x)}: "
-                    f"shape {tuple(y.shape)} beside {tuple(expected.shape)}, off by up to {worst:g}"
-                )
+        worst = float((y - expected).abs().max()) if y.shape == expected.shape else float("inf")
+        if not worst <= TOLERANCE * max(1.0, float(expected.abs().max())):
+            raise ExportError(
+                f"{name} gives other numbers than the model for a batch of {len(x)}: shape "
+                f"{tuple(y.shape)} beside {tuple(expected.shape)}, off by up to {worst:g}"
+            )
 
 
 def _exported(part: _Part, x: Tensor) -> Any:
     return torch.export.export(part, (x,), dynamic_shapes=({0: torch.export.Dim("batch")},))
 
 
-def _onnx(part: _Part, x: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
+def _onnx(part: _Part, x: Tensor, path: Path) -> _Run:
     import onnxruntime
 
     names = ["images", "codes"] if part.name == "encoder" else ["codes", "images"]
@@ -136,29 +125,26 @@ def _onnx(part: _Part, x: Tensor, path: Path) -> Callable[[Tensor], Tensor]:
     assert program is not None  # as it is for dynamo=True
     program.save(str(path), external_data=False)
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-
-    def run(x: Tensor) -> Tensor:
-        return torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
-
-    return run
+    return lambda x: torch.from_numpy(session.run(None, {names[0]: x.numpy()})[0])
 
 
-def _torch(part: _Part, x: Tensor, path: Path) -> Any:
+def _torch(part: _Part, x: Tensor, path: Path) -> _Run:
     with path.open("wb") as file:
         torch.export.save(_exported(part, x), file)
     with path.open("rb") as file:
-        return torch.export.load(file).module()
+        run: _Run = torch.export.load(file).module()
+    return run
 
 
-def _safetensors(part: _Part, x: Tensor, path: Path) -> Any:
+def _safetensors(part: _Part, x: Tensor, path: Path) -> _Run:
     from safetensors.torch import load_file, save_file
 
     network = getattr(part.model, part.name)
-    save_file({k: v.contiguous().clone() for k, v in network.state_dict().items()}, path)
+    own = {name: value.clone() for name, value in network.state_dict().items()}
+    save_file({name: value.contiguous() for name, value in own.items()}, path)
     weights = load_file(path)
 
     def run(x: Tensor) -> Tensor:
-        own = {k: v.clone() for k, v in network.state_dict().items()}
         for value in network.state_dict().values():
             value.zero_()  # so that what runs is what was read
         try:

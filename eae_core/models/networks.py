@@ -10,9 +10,8 @@ images in [-1, 1]: four convolutions, or as many as bring the smaller side to ab
 most ``8 * width`` channels; a decoder that starts from a map whose smaller side is about eight and
 ends in one a little too large, if need be, of which the middle is the image.
 
-Differences from the Keras original, none of which changes a shape or a parameter count: PyTorch's
-default initialisation; 5 x 5 strided layers padded symmetrically; running moments with momentum 0.1
-where Keras's 0.99 keeps 0.01 of each batch, so that short runs evaluate well.
+The Keras original has other initial weights, pads its 5 x 5 strided layers on one side more, and
+keeps 0.01 of each batch in the running moments, where PyTorch's 0.1 lets short runs evaluate well.
 """
 
 from __future__ import annotations
@@ -24,11 +23,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 BATCH_NORM_EPS = 1e-3  # Keras's default
-
-
 SMALLEST_SIDE = 4
 
 
@@ -41,6 +38,11 @@ class Architecture:
     decoder_multipliers: tuple[int, ...]
     rescale: bool  # map [0, 1] to [-1, 1] before the first layer
     stem_multiplier: int = 8
+
+    @property
+    def padding(self) -> int:
+        """On each side of a strided layer."""
+        return (self.kernel - 1) // 2
 
     def cut(self, convolutions: int) -> Architecture:
         """With fewer convolutions: the linear layers stand where those next to the code stood."""
@@ -56,19 +58,16 @@ class Architecture:
 
 _SMALL = Architecture(4, (1, 2, 4, 8), (4, 2), rescale=True)
 _FACES = Architecture(5, (1, 2, 4, 8), (4, 2, 1), rescale=False)
-#: of the papers
+#: of the papers: MNIST and Fashion-MNIST, padded; CIFAR-10; CelebA
 ARCHITECTURES: dict[tuple[int, ...], Architecture] = {
-    (1, 32, 32): _SMALL,  # MNIST, Fashion-MNIST, padded
-    (3, 32, 32): _SMALL,  # CIFAR-10
-    (3, 64, 64): _FACES,  # CelebA
+    (1, 32, 32): _SMALL,
+    (3, 32, 32): _SMALL,
+    (3, 64, 64): _FACES,
 }
 
 
 def architecture(shape: tuple[int, ...]) -> Architecture:
-    """That of the papers for their shapes, the default for others.
-
-    Raises:
-        ValueError: not (channels, height, width), or a side below 4.
+    """That of the papers for their shapes, the default for others with sides of at least 4.
 
     Example:
         >>> architecture((3, 256, 200)).encoder_multipliers
@@ -123,6 +122,13 @@ class Middle(nn.Module):
         return f"{self.height}, {self.width}"
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise ValueError, with its name, for a size below 1."""
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+
+
 def build_networks(
     image_shape: Sequence[int],
     latent_dim: int,
@@ -145,10 +151,6 @@ def build_networks(
     Returns:
         encoder, from ``(n, *image_shape)`` in [0, 1] to (n, d), and decoder, back into [0, 1].
 
-    Raises:
-        ValueError: another shape, a side below 4, a size below 1, or more convolutions than there
-            are.
-
     Source:
         Ghosh et al. (2020), official code; Ghose et al. (2020), section 5.1.
 
@@ -160,12 +162,9 @@ def build_networks(
     shape = tuple(image_shape)
     plan = architecture(shape)
     outputs = latent_dim if encoder_outputs is None else encoder_outputs
-    sizes = {"latent_dim": latent_dim, "width": width, "encoder_outputs": outputs}
-    for name, value in sizes.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    most = len(plan.encoder_multipliers)
+    check_sizes(latent_dim=latent_dim, width=width, encoder_outputs=outputs)
     if convolutions is not None:
+        most = len(plan.encoder_multipliers)
         if not 1 <= convolutions <= most:
             raise ValueError(f"convolutions must be from 1 to {most}, got {convolutions}")
         plan = plan.cut(convolutions)
@@ -177,11 +176,8 @@ def _encoder(plan: Architecture, shape: tuple[int, ...], outputs: int, width: in
     layers: list[nn.Module] = [Rescale()] if plan.rescale else []
     for multiplier in plan.encoder_multipliers:
         out = multiplier * width
-        padding = (plan.kernel - 1) // 2
-        layers += [
-            nn.Conv2d(channels, out, plan.kernel, stride=2, padding=padding),
-            *_activation(out),
-        ]
+        convolution = nn.Conv2d(channels, out, plan.kernel, stride=2, padding=plan.padding)
+        layers += [convolution, *_activation(out)]
         # With padding on both sides an odd side is rounded down by an even kernel, up by an odd.
         channels, sides = out, [(side + plan.kernel % 2) // 2 for side in sides]
     return nn.Sequential(*layers, nn.Flatten(), CodeLinear(channels * math.prod(sides), outputs))
@@ -192,28 +188,22 @@ def _decoder(
 ) -> nn.Sequential:
     channels, factor = plan.stem_multiplier * width, 2 ** len(plan.decoder_multipliers)
     stem = [-(-side // factor) for side in shape[1:]]  # rounded up
+    kernel, padding = plan.kernel, plan.padding
     layers: list[nn.Module] = [
         nn.Linear(latent_dim, channels * math.prod(stem)),
         nn.Unflatten(1, (channels, *stem)),
     ]
-    odd = plan.kernel % 2
-    padding = (plan.kernel - 1) // 2
     for multiplier in plan.decoder_multipliers:
         out = multiplier * width
-        layers += [
-            nn.ConvTranspose2d(
-                channels, out, plan.kernel, stride=2, padding=padding, output_padding=odd
-            ),
-            *_activation(out),
-        ]
+        doubling = nn.ConvTranspose2d(
+            channels, out, kernel, stride=2, padding=padding, output_padding=kernel % 2
+        )
+        layers += [doubling, *_activation(out)]
         channels = out
     # A transposed convolution of stride 1 is a convolution; "same" padding of an even kernel is
     # one wider on the right.
-    left, right = padding, plan.kernel - 1 - padding
-    layers += [
-        nn.ZeroPad2d((left, right, left, right)),
-        nn.Conv2d(channels, shape[0], plan.kernel),
-    ]
+    right = kernel - 1 - padding
+    layers += [nn.ZeroPad2d((padding, right) * 2), nn.Conv2d(channels, shape[0], kernel)]
     if any(side * factor != whole for side, whole in zip(stem, shape[1:], strict=True)):
         layers.append(Middle(*shape[1:]))
     return nn.Sequential(*layers, nn.Sigmoid())

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
 from eae_core.models.smoothness import (
-    GRADIENTS,
+    check_gradient,
     decoder_l2,
     gradient_penalty,
     spectrally_normalize,
 )
+
+Weighted = dict[str, tuple[float, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +27,8 @@ class RAEOptions(ModelOptions):
         latent_weight: beta, of half the squared norm of the code.
     """
 
+    weights: ClassVar[tuple[str, ...]] = ("latent_weight",)
     latent_weight: float = 0.064
-
-    def __post_init__(self) -> None:
-        self.check_weights("latent_weight")
 
 
 class RAE(Autoencoder):
@@ -53,41 +53,37 @@ class RAE(Autoencoder):
     name = "rae"
     revision = 1  # 1: as first recorded
     options_class: ClassVar[type[ModelOptions]] = RAEOptions
-    options: RAEOptions
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
         z = self.encode(x)
-        return self.terms(x, z, self.decode(z))
-
-    def terms(self, x: Tensor, z: Tensor, decoded: Tensor) -> dict[str, Tensor]:
-        """Error and norm of the code, and their weighted sum."""
-        reconstruction = squared_error(x, decoded)
+        decoded, smoothness = self.decode_smoothly(z)
         latent = 0.5 * z.float().square().sum(1).mean()
-        loss = reconstruction + self.options.latent_weight * latent
-        return {"loss": loss, "reconstruction": reconstruction, "latent": latent}
+        terms: Weighted = {"latent": (self.options.latent_weight, latent), **smoothness}
+        return objective(squared_error(x, decoded), **terms)
+
+    def decode_smoothly(self, z: Tensor) -> tuple[Tensor, Weighted]:
+        """Images of codes z, and the term that keeps the decoder smooth, with its weight."""
+        return self.decode(z), {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RAEGPOptions(RAEOptions):
-    """Options of :class:`RAEGP`.
+    """Options of :class:`RAEGP`, beside those of :class:`RAE`.
 
     Attributes:
-        latent_weight: beta, of half the squared norm of the code.
         gradient_penalty: weight of the decoder's squared gradient.
         gradient: energy (as RAE's code) or jacobian (as the paper).
     """
 
+    weights = ("latent_weight", "gradient_penalty")
     latent_weight: float = 0.0128
     gradient_penalty: float = 3.2e-6
     gradient: str = "energy"
 
     def __post_init__(self) -> None:
-        self.check_weights("latent_weight", "gradient_penalty")
-        if self.gradient not in GRADIENTS:
-            raise ValueError(
-                f"gradient must be one of {', '.join(GRADIENTS)}, got {self.gradient!r}"
-            )
+        super().__post_init__()
+        check_gradient(self.gradient)
 
 
 class RAEGP(RAE):
@@ -100,17 +96,12 @@ class RAEGP(RAE):
     name = "rae_gp"
     revision = 1  # 1: as first recorded
     options_class = RAEGPOptions
-    options: RAEGPOptions
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
-        weight = self.options.gradient_penalty
-        if not weight:
-            return super().loss(x)
-        self.check_images(x)
-        z = self.encode(x)
+    def decode_smoothly(self, z: Tensor) -> tuple[Tensor, Weighted]:
+        if not (weight := self.options.gradient_penalty):
+            return super().decode_smoothly(z)
         decoded, penalty = self._decode_with_penalty(z)
-        terms = self.terms(x, z, decoded)
-        return {**terms, "loss": terms["loss"] + weight * penalty, "gradient": penalty}
+        return decoded, {"gradient": (weight, penalty)}
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _decode_with_penalty(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,11 +110,7 @@ class RAEGP(RAE):
 
 @dataclass(frozen=True, kw_only=True)
 class RAESNOptions(RAEOptions):
-    """Options of :class:`RAESN`.
-
-    Attributes:
-        latent_weight: beta, of half the squared norm of the code.
-    """
+    """Options of :class:`RAESN`, those of :class:`RAE`."""
 
     latent_weight: float = 1.152
 
@@ -138,14 +125,7 @@ class RAESN(RAE):
     revision = 1  # 1: as first recorded
     options_class = RAESNOptions
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: RAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
+    def add_layers(self) -> None:
         spectrally_normalize(self)
 
 
@@ -158,19 +138,15 @@ class AEL2Options(ModelOptions):
         decoder_l2_stem: count the decoder's linear layer too, as the published CelebA runs do.
     """
 
+    weights = ("decoder_l2",)
     decoder_l2: float = 1.024e-4
     decoder_l2_stem: bool = False
-
-    def __post_init__(self) -> None:
-        self.check_weights("decoder_l2")
 
 
 class AEL2(Autoencoder):
     r"""Autoencoder with small decoder weights, and nothing that holds the code.
 
-    .. math::
-        \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2
-        + \lambda \sum_w w^2
+    .. math:: \mathcal L = \frac1n \sum_i \lVert x_i - D(E(x_i)) \rVert^2 + \lambda \sum_w w^2
 
     over the kernels of the decoder's convolutions, see :func:`~eae_core.models.decoder_l2`.
 
@@ -181,32 +157,20 @@ class AEL2(Autoencoder):
     name = "ae_l2"
     revision = 1  # 1: as first recorded
     options_class = AEL2Options
-    options: AEL2Options
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
-        reconstruction = squared_error(x, self(x))
-        penalty = decoder_l2(self.decoder, stem=self.options.decoder_l2_stem)
-        loss = reconstruction + self.options.decoder_l2 * penalty
-        return {"loss": loss, "reconstruction": reconstruction, "decoder_l2": penalty}
+        return objective(squared_error(x, self(x)), **_kernels(self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RAEL2Options(RAEOptions):
-    """Options of :class:`RAEL2`.
+    """Options of :class:`RAEL2`: those of :class:`RAE` and of :class:`AEL2`."""
 
-    Attributes:
-        latent_weight: beta, of half the squared norm of the code.
-        decoder_l2: weight of the squared decoder kernels.
-        decoder_l2_stem: count the decoder's linear layer too, as the published CelebA runs do.
-    """
-
+    weights = ("latent_weight", "decoder_l2")
     latent_weight: float = 0.0128
     decoder_l2: float = 1.024e-4
     decoder_l2_stem: bool = False
-
-    def __post_init__(self) -> None:
-        self.check_weights("latent_weight", "decoder_l2")
 
 
 class RAEL2(RAE):
@@ -215,10 +179,11 @@ class RAEL2(RAE):
     name = "rae_l2"
     revision = 1  # 1: as first recorded
     options_class = RAEL2Options
-    options: RAEL2Options
 
-    def terms(self, x: Tensor, z: Tensor, decoded: Tensor) -> dict[str, Tensor]:
-        terms = super().terms(x, z, decoded)
-        penalty = decoder_l2(self.decoder, stem=self.options.decoder_l2_stem)
-        loss = terms["loss"] + self.options.decoder_l2 * penalty
-        return {**terms, "loss": loss, "decoder_l2": penalty}
+    def decode_smoothly(self, z: Tensor) -> tuple[Tensor, Weighted]:
+        return self.decode(z), _kernels(self)
+
+
+def _kernels(model: AEL2 | RAEL2) -> Weighted:
+    squares = decoder_l2(model.decoder, stem=model.options.decoder_l2_stem)
+    return {"decoder_l2": (model.options.decoder_l2, squares)}

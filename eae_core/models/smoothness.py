@@ -17,12 +17,7 @@ _LAYERS = (nn.Linear, *_CONVOLUTIONS)
 def decoder_l2(decoder: nn.Module, *, stem: bool = False) -> Tensor:
     """Sum of squared kernels of all convolutions of a decoder; biases and normalisation stay out.
 
-    Args:
-        decoder: any network.
-        stem: count linear layers too. RAE's code does for CelebA, not for MNIST and CIFAR-10.
-
-    Raises:
-        ValueError: there is no such layer.
+    With ``stem`` linear layers count too, as in RAE's code for CelebA, not for MNIST and CIFAR-10.
     """
     kinds = _LAYERS if stem else _CONVOLUTIONS
     weights = [layer.weight for layer in decoder.modules() if isinstance(layer, kinds)]
@@ -31,6 +26,12 @@ def decoder_l2(decoder: nn.Module, *, stem: bool = False) -> Tensor:
             "this decoder has no convolution to penalise; stem=True counts linear layers too"
         )
     return torch.stack([weight.float().square().sum() for weight in weights]).sum()
+
+
+def check_gradient(of: str) -> None:
+    """Raise ValueError unless this is one of :data:`GRADIENTS`."""
+    if of not in GRADIENTS:
+        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {of!r}")
 
 
 def gradient_penalty(
@@ -50,23 +51,16 @@ def gradient_penalty(
     it.
 
     Args:
-        decode: codes (n, d) to images (n, ...).
+        decode: codes (n, d) to images (n, ...), which come back beside the penalty.
         z: (n, d) codes.
         of: ``"energy"`` or ``"jacobian"``.
-
-    Returns:
-        images (n, ...) and the penalty, summed over dimensions, averaged over the batch.
-
-    Raises:
-        ValueError: another name.
 
     Example:
         >>> images, penalty = gradient_penalty(lambda z: 3 * z, torch.zeros(5, 2), of="jacobian")
         >>> penalty  # of the map 3 I in two dimensions
         tensor(18.)
     """
-    if of not in GRADIENTS:
-        raise ValueError(f"gradient must be one of {', '.join(GRADIENTS)}, got {of!r}")
+    check_gradient(of)
     training = torch.is_grad_enabled()
     with torch.enable_grad():
         z = z.float() if z.requires_grad else z.detach().float().requires_grad_()
@@ -102,12 +96,8 @@ def spectrally_normalize(network: nn.Module) -> None:
     with the largest singular value of the kernel as a matrix, output channels by everything else,
     estimated by one step of power iteration at every forward pass in training mode.
 
-    Raises:
-        ValueError: it is normalised already, or has no such layer.
-
     Source:
-        Miyato et al. (2018); all layers of both networks, one iteration: code of Ghosh et al.
-        (2020).
+        Miyato et al. (2018); all layers, one iteration: code of Ghosh et al. (2020).
 
     Example:
         >>> layer = nn.Linear(3, 2)
@@ -124,5 +114,5 @@ def spectrally_normalize(network: nn.Module) -> None:
         if torch.nn.utils.parametrize.is_parametrized(layer, "weight"):
             raise ValueError("this network is spectrally normalised already")
         spectral_norm(layer)
-        applied = cast(nn.ModuleDict, layer.parametrizations)["weight"]
-        cast(nn.ModuleList, applied)[0] = _FullPrecision(cast(nn.ModuleList, applied)[0])
+        steps = cast(nn.ModuleList, cast(nn.ModuleDict, layer.parametrizations)["weight"])
+        steps[0] = _FullPrecision(steps[0])

@@ -9,9 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.distributed import Group
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
-from eae_core.models.variational import draw_posterior, gaussian_kl, split_posterior
+from eae_core.models.autoencoders import ModelOptions
+from eae_core.models.variational import VAE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +36,7 @@ class TwoStageVAEOptions(ModelOptions):
                 "second_stage_share must be above 0 and below 1, so that both stages train, got "
                 f"{self.second_stage_share}"
             )
-        for name in ("hidden", "layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        self.check_sizes("hidden", "layers")
         if not 0 < self.first_gamma < math.inf:
             raise ValueError(f"first_gamma must be finite and above 0, got {self.first_gamma}")
 
@@ -49,10 +46,8 @@ def gaussian_code_length(squared_error: Tensor, log_gamma: Tensor, size: int) ->
 
     .. math:: \frac{\lVert x - D(z) \rVert^2}{2 \gamma^2} + m \log \gamma + \frac m2 \log 2 \pi
 
-    Args:
-        squared_error: summed over the m values, averaged over the batch.
-        log_gamma: logarithm of the standard deviation; the optimum is the root of the mean square.
-        size: m.
+    with the error summed over m = ``size`` values, averaged over the batch. The best gamma is the
+    root of the mean square.
     """
     constant = 0.5 * size * math.log(2 * math.pi)
     return 0.5 * squared_error * (-2 * log_gamma).exp() + size * log_gamma + constant
@@ -73,28 +68,26 @@ class _SkipMLP(nn.Module):
         return outputs
 
 
-class SecondStage(nn.Module):
+class SecondStage(VAE):
     """A VAE of codes, of their own dimension, with a learned spread gamma."""
 
     def __init__(self, latent_dim: int, options: TwoStageVAEOptions) -> None:
-        super().__init__()
-        hidden, layers = options.hidden, options.layers
-        self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
-        self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
+        encoder, decoder = (
+            _SkipMLP(latent_dim, options.hidden, options.layers, outputs)
+            for outputs in (2 * latent_dim, latent_dim)
+        )
+        super().__init__(encoder, decoder, latent_dim)
         self.log_gamma = nn.Parameter(torch.tensor(math.log(options.first_gamma)))
-        self.group: Group = None  # as the model's
 
     def loss(self, z: Tensor) -> dict[str, Tensor]:
         """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""
-        mean, log_sigma = split_posterior(self.encoder(z), z.shape[1])
-        error = squared_error(z, self.decoder(draw_posterior(mean, log_sigma, self.group)))
-        kl = gaussian_kl(mean, log_sigma)
+        _, error, kl = self.draw_terms(z)
         loss = gaussian_code_length(error, self.log_gamma, z.shape[1]) + kl
         gamma = self.log_gamma.exp()
         return {"loss": loss, "code_error": error, "code_kl": kl, "code_gamma": gamma}
 
 
-class TwoStageVAE(Autoencoder):
+class TwoStageVAE(VAE):
     r"""Two-stage VAE of Dai and Wipf (2019): images from codes, and codes from N(0, I).
 
     .. math::
@@ -124,26 +117,11 @@ class TwoStageVAE(Autoencoder):
     revision = 1  # 1: as first recorded
     options_class = TwoStageVAEOptions
     options: TwoStageVAEOptions
-    encoder_outputs_per_dim = 2
 
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: TwoStageVAEOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
+    def add_layers(self) -> None:
         self.log_gamma = nn.Parameter(torch.tensor(math.log(self.options.first_gamma)))
-        self.second = SecondStage(latent_dim, self.options)
+        self.second = SecondStage(self.latent_dim, self.options)
         self.in_second_stage = False
-
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log sigma, each (n, d) in float32, of the codes of images x."""
-        return split_posterior(self.encoder(x), self.latent_dim)
-
-    def encode(self, x: Tensor) -> Tensor:
-        return self.posterior(x)[0]
 
     def draw_codes(self, n: int, *, generator: Generator) -> Tensor:
         u = self.code_distribution.sample(n, generator=generator)
@@ -154,11 +132,7 @@ class TwoStageVAE(Autoencoder):
         return z.to(generator.device)
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        """Change to the second stage after its share of the epochs, each stage having one at least.
-
-        Raises:
-            ValueError: fewer than two epochs.
-        """
+        """Change to the second stage for its share of the epochs; each stage has at least one."""
         if epochs < 2:
             raise ValueError(f"{self.name} trains its stages in turn: it needs 2 epochs or more")
         first = round((1 - self.options.second_stage_share) * epochs)
@@ -179,10 +153,7 @@ class TwoStageVAE(Autoencoder):
         self.check_images(x)
         frozen, wanted = self.in_second_stage, torch.is_grad_enabled()
         with torch.set_grad_enabled(wanted and not frozen):
-            mean, log_sigma = self.posterior(x)
-            z = draw_posterior(mean, log_sigma, self.group)
-            reconstruction = squared_error(x, self.decode(z))
-            kl = gaussian_kl(mean, log_sigma)
+            z, reconstruction, kl = self.draw_terms(x)
             length = gaussian_code_length(reconstruction, self.log_gamma, x[0].numel())
         with torch.set_grad_enabled(wanted and frozen):
             second = self.second.loss(z.detach())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eae_core.constraints import being_traced
 from eae_core.distributed import Group, noise_like
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
 
 LOG_SIGMA_BOUND = 5.0  # of RAE's code: sigma stays within exp(-5) and exp(5)
 
@@ -39,11 +39,7 @@ def draw_posterior(mean: Tensor, log_sigma: Tensor, group: Group = None) -> Tens
 
 
 def split_posterior(outputs: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
-    """Mean and log sigma, each (n, d) in float32, from an encoder's outputs (n, 2 d).
-
-    Raises:
-        ValueError: another shape.
-    """
+    """Mean and log sigma, each (n, d) in float32, from an encoder's outputs (n, 2 d)."""
     if not being_traced() and outputs.shape[1:] != (2 * latent_dim,):
         raise ValueError(
             f"the encoder of a variational model gives 2 x {latent_dim} numbers an image, mean and "
@@ -61,10 +57,8 @@ class VAEOptions(ModelOptions):
         beta: weight of the divergence, in units of squared error per nat.
     """
 
+    weights = ("beta",)
     beta: float = 0.312
-
-    def __post_init__(self) -> None:
-        self.check_weights("beta")
 
 
 class VAE(Autoencoder):
@@ -101,13 +95,16 @@ class VAE(Autoencoder):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
+    def draw_terms(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes z (n, d) drawn for images x, the error of their reconstructions, and the KL."""
+        mean, log_sigma = self.posterior(x)
+        z = draw_posterior(mean, log_sigma, self.group)
+        return z, squared_error(x, self.decode(z)), gaussian_kl(mean, log_sigma)
+
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         self.check_images(x)
-        mean, log_sigma = self.posterior(x)
-        reconstruction = squared_error(x, self.decode(draw_posterior(mean, log_sigma, self.group)))
-        kl = gaussian_kl(mean, log_sigma)
-        loss = reconstruction + self.options.beta * kl
-        return {"loss": loss, "reconstruction": reconstruction, "kl": kl}
+        _, reconstruction, kl = self.draw_terms(x)
+        return objective(reconstruction, kl=(self.options.beta, kl))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,11 +116,12 @@ class CVVAEOptions(ModelOptions):
         sigma: the standard deviation of every code.
     """
 
+    weights = ("beta",)
     beta: float = 0.039
     sigma: float = 0.7
 
     def __post_init__(self) -> None:
-        self.check_weights("beta")
+        super().__post_init__()
         if not 0 < self.sigma < math.inf:
             raise ValueError(f"sigma must be finite and above 0, got {self.sigma}")
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import gather_rows, noise_like
-from eae_core.models.autoencoders import Autoencoder, ModelOptions, squared_error
+from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the official code
 
@@ -31,9 +31,6 @@ def imq_mmd(x: Tensor, y: Tensor, *, scales: Sequence[float] = SCALES) -> Tensor
         x: (n, d), n >= 2.
         y: (m, d), m >= 2.
         scales: s.
-
-    Raises:
-        ValueError: other shapes, or a sample of one.
 
     Source:
         Tolstikhin et al. (2018), algorithm 2 and official code.
@@ -73,11 +70,9 @@ class WAEOptions(ModelOptions):
         input_noise: standard deviation of noise on the encoder's input, cut off at that value.
     """
 
+    weights = ("mmd_weight", "input_noise")
     mmd_weight: float = 30.72
     input_noise: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.check_weights("mmd_weight", "input_noise")
 
 
 class WAE(Autoencoder):
@@ -115,5 +110,4 @@ class WAE(Autoencoder):
         if self.group is not None:
             z, _ = gather_rows(z, self.group)
         mmd = imq_mmd(z, torch.randn_like(z, dtype=torch.float32))
-        loss = reconstruction + self.options.mmd_weight * mmd
-        return {"loss": loss, "reconstruction": reconstruction, "mmd": mmd}
+        return objective(reconstruction, mmd=(self.options.mmd_weight, mmd))

@@ -90,10 +90,6 @@ def memory_to_use(device: torch.device, limit: int | None, *, small: bool = Fals
     """The limit asked for in bytes, or a share of what is free on the device.
 
     A small search does not ask the device, which takes longer than the search.
-
-    Example:
-        >>> memory_to_use(torch.device("cpu"), 10**6)
-        1000000
     """
     if limit is None:
         return SMALL if small else int(SHARE * _free_memory(device))
@@ -105,12 +101,7 @@ def memory_to_use(device: torch.device, limit: int | None, *, small: bool = Fals
 
 
 def rows_within(limit: int, bytes_per_row: int, fixed: int = 0) -> int:
-    """How many rows fit into what a limit leaves; at least one, else ValueError says what it takes.
-
-    Example:
-        >>> rows_within(1000, 300)
-        3
-    """
+    """How many rows fit into what a limit leaves: at least one, else a ValueError."""
     if fixed + bytes_per_row > limit:
         raise ValueError(
             f"memory_limit={limit} is too small: one query needs {fixed + bytes_per_row} bytes here"

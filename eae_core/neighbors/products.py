@@ -59,10 +59,6 @@ def product_error(dtype: torch.dtype, d: int, device: torch.device) -> float:
     A dot product of length d, summed in any order, is off by at most d rounding errors of the sum
     of its absolute terms; centring and the two norms add a few. Where torch may shorten the factors
     of a float32 product (``torch.set_float32_matmul_precision``), each factor brings its own error.
-
-    Example:
-        >>> product_error(torch.float64, 8, torch.device("cpu")) < 1e-13
-        True
     """
     error = 4 * (d + 8) * torch.finfo(dtype).eps
     precision = torch.get_float32_matmul_precision()

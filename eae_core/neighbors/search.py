@@ -60,14 +60,12 @@ def nearest_neighbors(
         y: (m, d) points to search. None searches ``x`` itself, leaving each point out of its own
             neighbours by its index, so that duplicated points do find each other, at distance zero.
         k: which neighbour, 1 for the nearest.
-        exclude: (n,) int64, the row of ``y`` that each query is, where ``x`` is a part of ``y``: it
-            is no neighbour of its own. Only with ``y``.
+        exclude: (n,) int64, the row of ``y`` that each query is and that is not its neighbour.
         every: give all neighbours up to the k-th, the nearest first.
         engine: ``"dense"`` subtracts coordinates; ``"blocked"`` ranks by matrix products and
             settles by subtraction what rounding leaves open; ``"kdtree"`` is SciPy's tree.
             ``"auto"`` takes the quickest, see :func:`choose_engine`.
-        memory_limit: bytes of working memory beside the points and the result. None takes a share
-            of what is free.
+        memory_limit: bytes of working memory beside points and result; None: a share of the free.
         validate: look for NaN and infinity, and for points whose squares leave the range of their
             dtype, which are searched in another unit. False is for finite points of ordinary size,
             and spares a GPU the wait.
@@ -78,9 +76,8 @@ def nearest_neighbors(
 
     Raises:
         TypeError: points that are no tensors, or k is no integer.
-        ValueError: shapes, dtypes or devices that do not fit, NaN or infinity, points farther apart
-            than float64 can hold, k outside 1..m (1..m-1 where a row is left out), rows to exclude
-            that y does not have, an unknown engine, or a memory limit too small for one query.
+        ValueError: points that do not fit each other, are not finite or too far apart for float64;
+            k, rows to exclude or an engine that there are not; too small a memory limit.
 
     Example:
         >>> points = torch.tensor([[0.0], [1.0], [3.0]])
@@ -224,22 +221,22 @@ def _largest_coordinate(x: Tensor, y: Tensor) -> float:
 def _check_search(x: Tensor, y: Tensor | None, k: int, exclude: Tensor | None, engine: str) -> None:
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}; there are {', '.join(ENGINES)}")
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise TypeError(f"k must be an integer, got {k!r}")
-    for name, points in (("x", x), ("y", x if y is None else y)):
+    check_number(k)
+    given = {"x": x} if y is None else {"x": x, "y": y}
+    for name, points in given.items():
         if not isinstance(points, Tensor):
+            kind = type(points).__name__
             raise TypeError(
-                f"{name} must be a torch.Tensor, got {type(points).__name__}; "
-                f"try torch.as_tensor({name})"
+                f"{name} must be a torch.Tensor, got {kind}; try torch.as_tensor({name})"
             )
-        if points.ndim != 2 or points.shape[1] != x.shape[1] or points.shape[1] == 0:
-            shapes = f"x {tuple(x.shape)}" + ("" if y is None else f", y {tuple(y.shape)}")
-            raise ValueError(f"points must be n x d and m x d with the same d >= 1, got {shapes}")
-        if points.dtype not in RANGES or points.dtype != x.dtype:
-            types = f"x {x.dtype}" + ("" if y is None else f", y {y.dtype}")
-            raise ValueError(f"points must be float32 or float64, both alike, got {types}")
-        if points.device != x.device:
-            raise ValueError(f"points must be on one device: x {x.device}, y {points.device}")
+    if any(p.ndim != 2 or p.shape[1] != x.shape[1] or p.shape[1] == 0 for p in given.values()):
+        shapes = ", ".join(f"{name} {tuple(points.shape)}" for name, points in given.items())
+        raise ValueError(f"points must be n x d and m x d with the same d >= 1, got {shapes}")
+    if any(points.dtype not in RANGES or points.dtype != x.dtype for points in given.values()):
+        types = ", ".join(f"{name} {points.dtype}" for name, points in given.items())
+        raise ValueError(f"points must be float32 or float64, both alike, got {types}")
+    if y is not None and y.device != x.device:
+        raise ValueError(f"points must be on one device: x {x.device}, y {y.device}")
     available = len(x) - 1 if y is None else len(y) - (exclude is not None)
     if available < 1:
         sizes = f"x has {len(x)}" + ("" if y is None else f", y {len(y)}")
@@ -248,6 +245,12 @@ def _check_search(x: Tensor, y: Tensor | None, k: int, exclude: Tensor | None, e
         raise ValueError(f"k must lie in 1..{available} for these points, got k = {k}")
     if exclude is not None:
         _check_exclude(x, y, exclude)
+
+
+def check_number(k: object) -> None:
+    """Raise TypeError unless k is a whole number, NumPy's too."""
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+        raise TypeError(f"k must be an integer, got {k!r}")
 
 
 def _check_exclude(x: Tensor, y: Tensor | None, exclude: Tensor) -> None:

@@ -3,7 +3,7 @@
 A term maps codes z (n, d) to a scalar that is smaller the more the batch looks like N(0, I), to
 whatever it is that the term sees. All compute in float32 or better, also under autocast; with
 ``group=`` every rank has the value of one process, and the mean of the gradients over the ranks is
-its gradient.
+its gradient; with ``reduction="sum"`` the value is n times as large.
 """
 
 from eae_core.regularizers.calibration import Calibrated, calibrated

@@ -23,10 +23,36 @@ class Spread(NamedTuple):
 
 
 class Calibrated(nn.Module):
-    """A term less its Gaussian mean, over its Gaussian standard deviation; see `calibrated`."""
+    r"""A term in units of its spread on Gaussian batches of the same n and d.
 
-    def __init__(self, term: Term, *, batches: int, batch_norm: bool, group: Group) -> None:
+    .. math:: L'(z) = \frac{L(z) - \bar L_{n,d}}{s_{n,d}}
+
+    0 for a Gaussian batch on average, 1 one standard deviation above. Mean and standard deviation
+    are measured once for every n and d, on the CPU, from a seed of their own, without touching
+    torch's global generator. Also called ``calibrated``, as a function of a term.
+
+    Args:
+        term: codes (n, d) to a scalar, e.g. ``sigreg_loss`` or ``SIGRegLoss(slices=64)``.
+        batches: drawn for the measurement.
+        batch_norm: standardise them exactly, as the codes of a batch-normalised network are.
+        group: ranks that hold the batch together; by default the term's own, if it has one.
+
+    Raises:
+        ValueError: fewer than 2 batches.
+
+    Example:
+        >>> from eae_core.regularizers import calibrated, radial_loss
+        >>> term = calibrated(radial_loss)
+        >>> bool(term(torch.randn(100, 8)).abs() < 6), bool(term(torch.ones(100, 8)) > 6)
+        (True, True)
+    """
+
+    def __init__(
+        self, term: Term, *, batches: int = 256, batch_norm: bool = False, group: Group = None
+    ) -> None:
         super().__init__()
+        if batches < 2:
+            raise ValueError(f"batches must be at least 2, got {batches}")
         self.term, self.batches, self.batch_norm = term, batches, batch_norm
         self.group: Group = getattr(term, "group", None) if group is None else group
         self.spreads: dict[tuple[int, int], Spread] = {}
@@ -58,6 +84,9 @@ class Calibrated(nn.Module):
             return (self.term(z) - mean) / deviation
 
 
+calibrated = Calibrated
+
+
 @contextmanager
 def _alone(term: Term) -> Iterator[None]:
     """Within the block a term has no group, also one that a training has given it."""
@@ -72,50 +101,11 @@ def _alone(term: Term) -> Iterator[None]:
         term.group = group  # type: ignore[attr-defined]
 
 
-def calibrated(
-    term: Term, *, batches: int = 256, batch_norm: bool = False, group: Group = None
-) -> Calibrated:
-    r"""A term in units of its spread on Gaussian batches of the same n and d.
-
-    .. math:: L'(z) = \frac{L(z) - \bar L_{n,d}}{s_{n,d}}
-
-    0 for a Gaussian batch on average, 1 one standard deviation above. Mean and standard deviation
-    are measured once for every n and d, on the CPU, from a seed of their own, without touching
-    torch's global generator.
-
-    Args:
-        term: codes (n, d) to a scalar, e.g. ``sigreg_loss`` or ``SIGRegLoss(slices=64)``.
-        batches: drawn for the measurement.
-        batch_norm: standardise them exactly, as the codes of a batch-normalised network are.
-        group: ranks that hold the batch together; by default the term's own, if it has one.
-
-    Returns:
-        A module of codes z (n, d).
-
-    Raises:
-        ValueError: fewer than 2 batches.
-
-    Example:
-        >>> from eae_core.regularizers import radial_loss
-        >>> term = calibrated(radial_loss)
-        >>> bool(term(torch.randn(100, 8)).abs() < 6), bool(term(torch.ones(100, 8)) > 6)
-        (True, True)
-    """
-    if batches < 2:
-        raise ValueError(f"batches must be at least 2, got {batches}")
-    return Calibrated(term, batches=batches, batch_norm=batch_norm, group=group)
-
-
 @torch.no_grad()
 def gaussian_values(
     term: Term, n: int, d: int, *, batches: int, batch_norm: bool = False, seed: int = 0
 ) -> Tensor:
-    """Values (batches,) of a term on batches of n points from N(0, I_d), in float64.
-
-    Example:
-        >>> gaussian_values(lambda z: z.square().mean(), 5, 2, batches=3, batch_norm=True)
-        tensor([1.0000, 1.0000, 1.0000], dtype=torch.float64)
-    """
+    """Values (batches,) of a term on batches of n points from N(0, I_d), in float64."""
     values = []
     with torch.random.fork_rng(devices=[]):  # terms that draw directions take the global generator
         torch.manual_seed(seed)

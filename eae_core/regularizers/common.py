@@ -22,6 +22,38 @@ Options = ParamSpec("Options")
 Key = ParamSpec("Key")
 Result = TypeVar("Result")
 
+#: what :func:`term` adds to the arguments that a docstring names
+ARGUMENTS = """\
+        z: (n, d) codes, more than one; a ValueError or TypeError if they are no finite floats.
+        reduction: "mean", or "sum" for n times that: a term is no mean over rows, but beside an
+            error that is summed over the batch its weight then means what it means beside a mean.
+        group: ranks that hold the batch together.
+"""
+
+
+def term(
+    formula: Callable[Concatenate[Tensor, Options], Tensor],
+) -> Callable[Concatenate[Tensor, Options], Tensor]:
+    """Make a term of a formula: it is given the codes of all ranks, and may leave the sum to this.
+
+    The whole batch comes in float32 or better, with more rows than ``k`` where there is such an
+    option; ``reduction="sum"`` multiplies what comes back.
+    """
+
+    @wraps(formula)
+    def of_the_batch(z: Tensor, *args: Options.args, **options: Options.kwargs) -> Tensor:
+        reduction, group = options.get("reduction", "mean"), cast(Group, options.get("group"))
+        if reduction not in get_args(BatchReduction):
+            raise ValueError(f"reduction must be one of mean, sum, got {reduction!r}")
+        z = whole_batch(z, group=group, least=cast(int, options.get("k", 1)) + 1)
+        value = formula(z, *args, **options)
+        return value * len(z) if reduction == "sum" else value
+
+    before, returns, after = (formula.__doc__ or "").partition("    Returns:\n")
+    listed = before if "    Args:\n" in before else f"{before}    Args:\n"
+    of_the_batch.__doc__ = f"{listed.rstrip()}\n{ARGUMENTS}\n{returns}{after}"
+    return full_precision(of_the_batch)
+
 
 def full_precision(
     term: Callable[Concatenate[Tensor, Options], Tensor],
@@ -53,16 +85,22 @@ def values_are_looked_at(z: object) -> bool:
     return on_cpu and not torch.compiler.is_compiling()
 
 
-def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
-    """Compute a function of sizes once for each, and let torch.compile take its result as given."""
-    cached = lru_cache(maxsize=64)(function)
+def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
+    """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
 
-    def once(*key: Any) -> Result:
-        return cached(*key)
-
-    # What torch.compiler.assume_constant_result does, without its import of sympy and 400 modules.
-    once._dynamo_marked_constant = True  # type: ignore[attr-defined]
-    return cast(Callable[Key, Result], once)
+    With a group each rank holds all rows and computes the whole term: the value is that of one
+    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
+    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
+    """
+    if group is not None and isinstance(z, Tensor) and z.is_floating_point():
+        z, _ = gather_rows(z if z.dtype == torch.float64 else z.float(), group)
+    z = check_sample(z, values=values_are_looked_at(z))
+    if len(z) < least:
+        raise ValueError(
+            f"z has {len(z)} rows and this term needs at least {least}: use a larger batch, "
+            "or group= where other ranks hold the rest of it"
+        )
+    return z
 
 
 class Regularizer(nn.Module):
@@ -90,9 +128,8 @@ def as_module(
 ) -> Callable[Options, Regularizer]:
     """What builds modules of a term, from the options that the term has itself."""
     known = signature(term)
-    known = known.replace(
-        parameters=list(known.parameters.values())[1:], return_annotation=Regularizer
-    )
+    options = list(known.parameters.values())[1:]
+    known = known.replace(parameters=options, return_annotation=Regularizer)
 
     def build(*args: Options.args, **options: Options.kwargs) -> Regularizer:
         bound = known.bind(*args, **options)
@@ -105,68 +142,23 @@ def as_module(
     return build
 
 
-def times_batch(value: Tensor, n: int, reduction: str) -> Tensor:
-    """A term as it is, or times the number n of rows, those of all ranks included.
+def constant(function: Callable[Key, Result]) -> Callable[Key, Result]:
+    """Compute a function of sizes once for each, and let torch.compile take its result as given."""
+    cached = lru_cache(maxsize=64)(function)
 
-    A term compares the whole batch with N(0, I) and is no mean over rows, but beside an error that
-    is summed over the batch, as ``mse_loss(..., reduction="sum")`` is, it needs the factor n for a
-    weight to mean what it means beside an averaged one.
+    def once(*key: Any) -> Result:
+        return cached(*key)
 
-    Raises:
-        ValueError: another reduction.
-
-    Example:
-        >>> times_batch(torch.tensor(0.5), 100, "sum")
-        tensor(50.)
-    """
-    if reduction not in get_args(BatchReduction):
-        raise ValueError(f"reduction must be one of mean, sum, got {reduction!r}")
-    return value * n if reduction == "sum" else value
-
-
-def whole_batch(z: Tensor, *, group: Group = None, least: int = 2) -> Tensor:
-    """The batch (n, d), of all ranks of a group, in float32 or better, with gradient.
-
-    With a group each rank holds all rows and computes the whole term: the value is that of one
-    process, and so is a gradient averaged over the ranks, as DistributedDataParallel does it.
-    NaN and infinity are looked for on a CPU only, where that does not keep a GPU waiting.
-
-    Args:
-        z: (n, d), or the rank's own rows of it.
-        group: the ranks that hold the batch together.
-        least: rows that the term needs.
-
-    Raises:
-        TypeError: no tensor, or not of floats.
-        ValueError: not n x d, too few rows, NaN or infinity.
-
-    Example:
-        >>> whole_batch(torch.ones(3, 2, dtype=torch.bfloat16)).dtype
-        torch.float32
-    """
-    if group is not None and isinstance(z, Tensor) and z.is_floating_point():
-        z, _ = gather_rows(z if z.dtype == torch.float64 else z.float(), group)
-    z = check_sample(z, values=values_are_looked_at(z))
-    if len(z) < least:
-        raise ValueError(
-            f"z has {len(z)} rows and this term needs at least {least}: use a larger batch, "
-            "or group= where other ranks hold the rest of it"
-        )
-    return z
+    # What torch.compiler.assume_constant_result does, without its import of sympy and 400 modules.
+    once._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return cast(Callable[Key, Result], once)
 
 
 def project(z: Tensor, slices: int, directions: Tensor | None, group: Group) -> Tensor:
-    """Projections (n, slices) of a batch z (n, d) onto unit directions.
+    """Projections (n, slices) of z (n, d) onto unit directions, drawn uniformly, or along others.
 
-    Args:
-        z: (n, d).
-        slices: number of directions to draw, uniform on the sphere, from torch's global generator;
-            those of a group's first rank hold for all.
-        directions: (d, slices) to take instead, of any length above 0.
-        group: the ranks that hold the batch together.
-
-    Raises:
-        ValueError: no slice, or directions of another dimension.
+    They come from torch's global generator, and those of a group's first rank hold for all.
+    Directions (d, slices) that are given may have any length above 0.
 
     Example:
         >>> project(torch.tensor([[3.0, 4.0]]), 1, torch.tensor([[0.0], [2.0]]), None)
@@ -190,29 +182,26 @@ def project(z: Tensor, slices: int, directions: Tensor | None, group: Group) -> 
     return projections
 
 
-def normal_quantiles(n: int, like: Tensor, offset: float = 0.5) -> Tensor:
-    r"""Quantiles (n,) of N(0, 1) at :math:`(i - a) / (n + 1 - 2a)`, i = 1 ... n.
+def quantiles(n: int, like: Tensor, *, offset: float = 0.5, chi: int = 0) -> Tensor:
+    r"""Quantiles (n,) of N(0, 1), or of a chi distribution, at :math:`(i - a) / (n + 1 - 2a)`.
 
-    Args:
-        n: how many.
-        like: a tensor of the dtype and the device of the result.
-        offset: a; 1/2 for the middles of n cells of equal mass, 0 for :math:`i / (n + 1)`.
+    The offset a is 1/2 for the middles of n cells of equal mass, 0 for :math:`i / (n + 1)`; chi
+    counts degrees of freedom. Dtype and device are those of another tensor.
 
     Example:
-        >>> normal_quantiles(3, torch.ones(1))
+        >>> quantiles(3, torch.ones(1))
         tensor([-0.9674,  0.0000,  0.9674])
-    """
-    return _quantiles(0, n, offset, like.dtype, like.device)
-
-
-def chi_quantiles(n: int, d: int, like: Tensor) -> Tensor:
-    """Quantiles (n,) of the chi distribution with d degrees of freedom at (i - 1/2) / n.
-
-    Example:
-        >>> chi_quantiles(3, 2, torch.ones(1))  # sqrt(-2 log(1 - p))
+        >>> quantiles(3, torch.ones(1), chi=2)  # sqrt(-2 log(1 - p))
         tensor([0.6039, 1.1774, 1.8930])
     """
-    return _quantiles(d, n, 0.5, like.dtype, like.device)
+    return _quantiles(n, offset, chi, like.dtype, like.device)
+
+
+@constant
+def _quantiles(n: int, offset: float, chi: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    share = (torch.arange(1, n + 1, dtype=torch.float64).numpy() - offset) / (n + 1 - 2 * offset)
+    values = (2 * special.gammaincinv(chi / 2, share)) ** 0.5 if chi else special.ndtri(share)
+    return torch.as_tensor(values).to(device=device, dtype=dtype)
 
 
 def first_coordinate(d: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -230,14 +219,6 @@ def first_coordinate(d: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @constant
-def _quantiles(d: int, n: int, offset: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Of the chi distribution, or of the standard Gaussian for d = 0."""
-    share = (torch.arange(1, n + 1, dtype=torch.float64).numpy() - offset) / (n + 1 - 2 * offset)
-    values = (2 * special.gammaincinv(d / 2, share)) ** 0.5 if d else special.ndtri(share)
-    return torch.as_tensor(values).to(device=device, dtype=dtype)
-
-
-@constant
 def _gegenbauer(d: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     if d == 1:
         return torch.ones(1, dtype=dtype, device=device), torch.ones(1, dtype=dtype, device=device)
@@ -252,12 +233,7 @@ def traceable_engine() -> Engine:
 
 
 def widest(z: Tensor) -> Tensor:
-    """Codes in float64, where the device has it: squares of float32 neither overflow nor vanish.
-
-    Example:
-        >>> widest(torch.tensor([1e30])).square()
-        tensor([1.0000e+60], dtype=torch.float64)
-    """
+    """Codes in float64, where the device has it: squares of float32 neither overflow nor vanish."""
     return z if z.device.type == "mps" else z.double()
 
 
@@ -292,9 +268,3 @@ def unit_rows(z: Tensor) -> Tensor:
     zero = length == 0
     wide = z.to(length.dtype).masked_fill(zero, 0.0)
     return (wide / length.masked_fill(zero, 1.0)).to(z.dtype)
-
-
-def mean_over_pairs(values: Tensor) -> Tensor:
-    """Mean of a symmetric (n, n) matrix off its diagonal."""
-    n = len(values)
-    return (values.sum() - values.diagonal().sum()) / (n * (n - 1))

@@ -11,17 +11,15 @@ from eae_core.distributed import Group
 from eae_core.regularizers.common import (
     BatchReduction,
     as_module,
-    full_precision,
-    times_batch,
+    term,
     values_are_looked_at,
-    whole_batch,
     widest,
 )
 
 Form = Literal["log_det", "vicreg"]
 
 
-@full_precision
+@term
 def covariance_loss(
     z: Tensor, *, form: Form = "log_det", reduction: BatchReduction = "mean", group: Group = None
 ) -> Tensor:
@@ -38,18 +36,13 @@ def covariance_loss(
     \det C`, the entropy that a Gaussian loses by its correlations.
 
     Args:
-        z: (n, d); n > d for ``"log_det"``, n >= 2 for ``"vicreg"``.
         form: ``"log_det"`` or ``"vicreg"``.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar: nats, or a squared covariance a dimension.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, too few rows, NaN or infinity, another form, or a covariance without
-            an inverse.
+        ValueError: another form, or for ``"log_det"`` n <= d or a covariance without an inverse.
 
     Source:
         Bardes et al. (2022, VICReg), equation 4.
@@ -61,7 +54,6 @@ def covariance_loss(
     """
     if form not in get_args(Form):
         raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
-    z = whole_batch(z, group=group)
     n, d = z.shape
     wide = widest(z)
     mean = wide.mean(0)
@@ -69,7 +61,7 @@ def covariance_loss(
     if form == "vicreg":
         covariance = centred.T @ centred / (n - 1)
         off = covariance.square().sum() - covariance.diagonal().square().sum()
-        return times_batch((off / d).to(z.dtype), n, reduction)
+        return (off / d).to(z.dtype)
     if n <= d:
         raise ValueError(
             f"the covariance of {n} rows in d = {d} dimensions has no inverse: use a batch of more "
@@ -84,7 +76,7 @@ def covariance_loss(
         )
     log_det = 2 * factor.diagonal().log().sum()
     divergence: Tensor = mean.square().sum() + covariance.diagonal().sum() - d - log_det
-    return times_batch((0.5 * divergence).to(z.dtype), n, reduction)
+    return (0.5 * divergence).to(z.dtype)
 
 
 CovarianceLoss = as_module("CovarianceLoss", covariance_loss)

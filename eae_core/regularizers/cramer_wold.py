@@ -13,16 +13,14 @@ from eae_core.regularizers.common import (
     BatchReduction,
     as_module,
     first_coordinate,
-    full_precision,
     pair_squares,
-    times_batch,
-    whole_batch,
+    term,
 )
 
 Form = Literal["asymptotic", "exact"]
 
 
-@full_precision
+@term
 def cramer_wold_loss(
     z: Tensor,
     *,
@@ -54,18 +52,14 @@ def cramer_wold_loss(
     0 but about 0.1 / d, and codes with wider norms make it smaller.
 
     Args:
-        z: (n, d), n >= 2; d >= 2 for the asymptotic form.
         gamma: variance of the smoothing; None for Silverman's rule, :math:`(4 / 3n)^{2/5}`.
         form: ``"asymptotic"`` or ``"exact"``, which costs 32 times the memory.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar, a squared distance of densities.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity, gamma <= 0, another form,
-            or d = 1 for the asymptotic one.
+        ValueError: gamma <= 0, another form, or d = 1 for the asymptotic one.
 
     Source:
         Tabor et al. (2020), theorem 3 and equation 4; as a loss: CWAE.
@@ -79,7 +73,6 @@ def cramer_wold_loss(
         raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {form!r}")
     if gamma is not None and not gamma > 0:
         raise ValueError(f"gamma must be above 0, or None for Silverman's rule; got {gamma}")
-    z = whole_batch(z, group=group)
     n, d = z.shape
     if form == "asymptotic" and d < 2:
         raise ValueError('the asymptotic form needs d of at least 2; use form="exact" for d = 1')
@@ -87,7 +80,7 @@ def cramer_wold_loss(
     within = _overlap(width, pair_squares(z), d, form).mean()
     across = _overlap(width + 0.5, z.square().sum(1), d, form).mean()
     distance: Tensor = within - 2 * across + (1 + width) ** -0.5
-    return times_batch(distance / (2 * math.sqrt(math.pi)), n, reduction)
+    return distance / (2 * math.sqrt(math.pi))
 
 
 def _overlap(g: float, squares: Tensor, d: int, form: str) -> Tensor:

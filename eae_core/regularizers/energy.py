@@ -9,18 +9,10 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.neighbors.search import lengths
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    first_coordinate,
-    full_precision,
-    times_batch,
-    whole_batch,
-    widest,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, first_coordinate, term, widest
 
 
-@full_precision
+@term
 def energy_loss(
     z: Tensor, *, unbiased: bool = True, reduction: BatchReduction = "mean", group: Group = None
 ) -> Tensor:
@@ -40,16 +32,10 @@ def energy_loss(
     that L can fall below it.
 
     Args:
-        z: (n, d), n >= 2.
         unbiased: leave out the pairs i = j; False counts them as 0, and L >= 0.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar, in units of the code.
-
-    Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity.
 
     Source:
         Szekely and Rizzo (2005).
@@ -59,7 +45,6 @@ def energy_loss(
         >>> bool(energy_loss(z).abs() < 0.01), bool(energy_loss(1.5 * z) > 0.1)
         (True, True)
     """
-    z = whole_batch(z, group=group)
     n, d = z.shape
     # From differences: the expanded square would lose the short distances.
     within = torch.pdist(widest(z)).mean() * (1.0 if unbiased else (n - 1) / n)
@@ -70,7 +55,7 @@ def energy_loss(
     ratio = math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
     across = math.sqrt(math.pi) * ratio * (to_gaussian @ weight).mean()
     distance: Tensor = 2 * across - 2 * ratio - within
-    return times_batch(distance.to(z.dtype), n, reduction)
+    return distance.to(z.dtype)
 
 
 EnergyLoss = as_module("EnergyLoss", energy_loss)

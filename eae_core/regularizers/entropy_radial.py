@@ -5,13 +5,14 @@ from __future__ import annotations
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import BatchReduction, as_module
+from eae_core.regularizers.common import BatchReduction, as_module, term
 from eae_core.regularizers.knn import knn_entropy_loss
 from eae_core.regularizers.radial import radial_loss
 
 RADIAL_WEIGHT = 20.0  # nats per unit of the radial term
 
 
+@term
 def entropy_radial_loss(
     z: Tensor,
     *,
@@ -30,12 +31,9 @@ def entropy_radial_loss(
     over the batch in its place, with coefficient c, is the weight w = c n: 0.2 at n = 100 is 20.
 
     Args:
-        z: (n, d), n > k.
         k: which neighbour.
         radial_weight: w, at least 0, in nats per squared unit of the code.
         floor: smallest distance that counts, see :func:`knn_entropy_loss`.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar in nats.
@@ -52,8 +50,7 @@ def entropy_radial_loss(
     """
     if not 0 <= radial_weight < float("inf"):
         raise ValueError(f"radial_weight must be finite and at least 0, got {radial_weight}")
-    entropy = knn_entropy_loss(z, k=k, floor=floor, reduction=reduction, group=group)
-    return entropy + radial_weight * radial_loss(z, reduction=reduction, group=group)
+    return knn_entropy_loss(z, k=k, floor=floor) + radial_weight * radial_loss(z)
 
 
 EntropyRadialLoss = as_module("EntropyRadialLoss", entropy_radial_loss)

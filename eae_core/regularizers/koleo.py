@@ -11,12 +11,10 @@ from eae_core.neighbors import nearest_neighbors
 from eae_core.regularizers.common import (
     BatchReduction,
     as_module,
-    full_precision,
-    times_batch,
+    term,
     traceable_engine,
     unit_rows,
     values_are_looked_at,
-    whole_batch,
 )
 
 _REPEATED = (
@@ -25,7 +23,7 @@ _REPEATED = (
 )
 
 
-@full_precision
+@term
 def koleo_loss(
     z: Tensor,
     *,
@@ -44,18 +42,14 @@ def koleo_loss(
     neighbour by the largest cosine, which rounding can mistake.
 
     Args:
-        z: (n, d), n > k.
         k: how many neighbours count: 1 in DINOv2; DINOv3 also takes more, in groups of 16 rows.
         floor: smallest distance that counts; None refuses equal directions.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar: minus the entropy on the sphere, in nats, over d - 1, up to a constant.
 
     Raises:
-        TypeError: no tensor of floats.
-        ValueError: not n x d, n <= k, k < 1, a floor that is not above 0, NaN or infinity.
+        ValueError: n <= k, k < 1, a floor that is not above 0, or codes that are zero.
         DuplicatePointsError: equal directions without a floor.
 
     Source:
@@ -69,7 +63,6 @@ def koleo_loss(
         raise ValueError(f"k must be at least 1, got {k}")
     if floor is not None and not floor > 0:
         raise ValueError(f"floor must be above 0, the smallest distance that counts; got {floor}")
-    z = whole_batch(z, group=group, least=k + 1)
     if values_are_looked_at(z) and (zeros := int((z == 0).all(1).sum())):
         raise ValueError(
             f"{zeros} of {len(z)} codes are zero and have no direction: leave them out"
@@ -80,7 +73,7 @@ def koleo_loss(
     for m in range(1, k + 1):
         found = nearest_neighbors(u, k=m, engine=traceable_engine(), validate=False)
         total = total - log_distances(u, u, found.indices, floor, complaint).mean()
-    return times_batch((total / k).to(u.dtype), len(u), reduction)
+    return (total / k).to(u.dtype)
 
 
 KoLeoLoss = as_module("KoLeoLoss", koleo_loss)

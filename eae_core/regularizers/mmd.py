@@ -7,21 +7,12 @@ from scipy import special
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    constant,
-    full_precision,
-    mean_over_pairs,
-    pair_squares,
-    times_batch,
-    whole_batch,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, constant, pair_squares, term
 
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # as in WAE
 
 
-@full_precision
+@term
 def mmd_loss(
     z: Tensor,
     *,
@@ -45,18 +36,14 @@ def mmd_loss(
     that L can fall below it.
 
     Args:
-        z: (n, d), n >= 2.
         scales: s, of the kernels' widths.
         unbiased: leave out the pairs i = j; False counts them, and L >= 0.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar without a unit; each kernel adds at most 2.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity, a scale that is not above
-            0.
+        ValueError: a scale that is not above 0.
 
     Source:
         Tolstikhin et al. (2018), algorithm 2, whose second sample is replaced by its expectation.
@@ -68,15 +55,15 @@ def mmd_loss(
     """
     if not scales or min(scales) <= 0:
         raise ValueError(f"scales must be above 0, such as {SCALES}; got {scales}")
-    z = whole_batch(z, group=group)
-    d = z.shape[1]
+    n, d = z.shape
     squares = pair_squares(z)
     kernel = torch.stack([2 * d * s / (2 * d * s + squares) for s in scales]).sum(0)  # (n, n)
-    within = mean_over_pairs(kernel) if unbiased else kernel.mean()
+    apart = (kernel.sum() - kernel.diagonal().sum()) / (n * (n - 1))
+    within = apart if unbiased else kernel.mean()
     rate, log_weight, between = _mixture(d, scales, z.dtype, z.device)
     across = torch.exp(log_weight - z.square().sum(1)[:, None] * rate).sum(1).mean()
     discrepancy: Tensor = within - 2 * across + between
-    return times_batch(discrepancy, len(z), reduction)
+    return discrepancy
 
 
 @constant

@@ -6,17 +6,10 @@ from torch import Tensor
 
 from eae_core.distributed import Group
 from eae_core.neighbors.search import lengths
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    chi_quantiles,
-    full_precision,
-    times_batch,
-    whole_batch,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, quantiles, term
 
 
-@full_precision
+@term
 def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group = None) -> Tensor:
     r"""Squared Wasserstein distance of the norms of a batch to the norm of N(0, I).
 
@@ -27,16 +20,8 @@ def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group =
     :math:`\sqrt d` in any dimension, and of the order of (log log n) / n for a Gaussian. It sees
     the norms alone, not the directions.
 
-    Args:
-        z: (n, d), n >= 2.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
-
     Returns:
         A scalar, in squared units of the code.
-
-    Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity.
 
     Source:
         Norms against the chi distribution: Radial-VCReg (2026, arXiv 2602.14272).
@@ -47,11 +32,9 @@ def radial_loss(z: Tensor, *, reduction: BatchReduction = "mean", group: Group =
         >>> radial_loss(z)  # the variance of a chi with 64 degrees of freedom is 0.498
         tensor(0.49...)
     """
-    z = whole_batch(z, group=group)
     n, d = z.shape
     norms = lengths(z).sort().values  # (n,), of any size
-    loss = (norms - chi_quantiles(n, d, norms)).square().mean().to(z.dtype)
-    return times_batch(loss, n, reduction)
+    return (norms - quantiles(n, norms, chi=d)).square().mean().to(z.dtype)
 
 
 RadialLoss = as_module("RadialLoss", radial_loss)

@@ -21,7 +21,7 @@ from eae_core.regularizers.sliced_wasserstein import SlicedWassersteinLoss
 from eae_core.regularizers.visreg import VISRegLoss
 from eae_core.regularizers.wristband import WristbandLoss
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 #: name to what builds the module
 REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
@@ -41,15 +41,7 @@ REGULARIZERS: dict[str, Callable[..., Regularizer]] = {
 
 
 def regularizer_options(name: str) -> list[str]:
-    """Names of the options of a term.
-
-    Raises:
-        ValueError: unknown name; the nearest is named.
-
-    Example:
-        >>> regularizer_options("koleo")
-        ['k', 'floor', 'reduction', 'group']
-    """
+    """Names of the options of a term, such as k, floor, reduction and group of ``"koleo"``."""
     if name not in REGULARIZERS:
         raise ValueError(f"unknown regularizer {name!r}; {nearest(name, REGULARIZERS)}")
     return list(inspect.signature(REGULARIZERS[name]).parameters)

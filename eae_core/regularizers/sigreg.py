@@ -8,17 +8,10 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    full_precision,
-    project,
-    times_batch,
-    whole_batch,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, project, term
 
 
-@full_precision
+@term
 def sigreg_loss(
     z: Tensor,
     *,
@@ -39,20 +32,16 @@ def sigreg_loss(
     distribution it grows like n. Where codes collapse to a point its gradient vanishes.
 
     Args:
-        z: (n, d), n >= 2.
         slices: number of random directions, drawn anew at every call.
         knots: of the sum, with 0.
         t_max: T.
         directions: (d, slices) to take instead.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar without a unit.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity; fewer than 2 knots, no
-            slice, T <= 0.
+        ValueError: fewer than 2 knots, no slice, or T <= 0.
 
     Source:
         Balestriero and LeCun (2025, LeJEPA, arXiv 2511.08544); the statistic of a projection: Epps
@@ -65,7 +54,7 @@ def sigreg_loss(
     """
     if knots < 2 or not t_max > 0:
         raise ValueError(f"knots must be at least 2 and t_max above 0, got {knots} and {t_max}")
-    y = project(whole_batch(z, group=group), slices, directions, group)  # (n, slices)
+    y = project(z, slices, directions, group)  # (n, slices)
     step = t_max / (knots - 1)
     cos_step, sin_step = (step * y).cos(), (step * y).sin()
     cos, sin = torch.ones_like(y), torch.zeros_like(y)
@@ -76,7 +65,7 @@ def sigreg_loss(
         target = math.exp(-((knot * step) ** 2) / 2)
         error = (cos.mean(0) - target).square() + sin.mean(0).square()  # (slices,)
         total = total + (target if knot < knots - 1 else target / 2) * error
-    return times_batch(2 * step * len(y) * total.mean(), len(y), reduction)  # both signs of t
+    return 2 * step * len(y) * total.mean()  # both signs of t
 
 
 SIGRegLoss = as_module("SIGRegLoss", sigreg_loss)

@@ -5,18 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    full_precision,
-    normal_quantiles,
-    project,
-    times_batch,
-    whole_batch,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, project, quantiles, term
 
 
-@full_precision
+@term
 def sliced_wasserstein_loss(
     z: Tensor,
     *,
@@ -34,17 +26,14 @@ def sliced_wasserstein_loss(
     (log log n) / n for a Gaussian batch. The published loss draws the prior's points instead.
 
     Args:
-        z: (n, d), n >= 2.
         slices: number of random directions, drawn anew at every call.
         directions: (d, slices) to take instead.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar, in squared units of the code.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity, no slice.
+        ValueError: no slice.
 
     Source:
         Kolouri et al. (2018, SWAE), section 3.
@@ -55,10 +44,8 @@ def sliced_wasserstein_loss(
         >>> bool(sliced_wasserstein_loss(z) < 0.02), bool(sliced_wasserstein_loss(z + 1) > 0.1)
         (True, True)
     """
-    y = project(whole_batch(z, group=group), slices, directions, group)  # (n, slices)
-    quantiles = normal_quantiles(len(y), y)
-    distance = (y.sort(dim=0).values - quantiles[:, None]).square().mean()
-    return times_batch(distance, len(y), reduction)
+    y = project(z, slices, directions, group)  # (n, slices)
+    return (y.sort(dim=0).values - quantiles(len(y), y)[:, None]).square().mean()
 
 
 SlicedWassersteinLoss = as_module("SlicedWassersteinLoss", sliced_wasserstein_loss)

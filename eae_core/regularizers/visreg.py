@@ -5,18 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers.common import (
-    BatchReduction,
-    as_module,
-    full_precision,
-    normal_quantiles,
-    project,
-    times_batch,
-    whole_batch,
-)
+from eae_core.regularizers.common import BatchReduction, as_module, project, quantiles, term
 
 
-@full_precision
+@term
 def visreg_loss(
     z: Tensor,
     *,
@@ -39,21 +31,18 @@ def visreg_loss(
     the shape alone.
 
     Args:
-        z: (n, d), n >= 2.
         slices: number of random directions, drawn anew at every call.
         scale_weight: of the deviations.
         shape_weight: of the projections.
         center_weight: of the means.
         eps: added to the deviations.
         directions: (d, slices) to take instead.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar, in squared units of the code.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity, no slice, eps <= 0.
+        ValueError: no slice, or eps <= 0.
 
     Source:
         Wu et al. (2026, VISReg, arXiv 2606.02572), equations 1, 2, 5 and 6.
@@ -66,14 +55,11 @@ def visreg_loss(
     """
     if not eps > 0:
         raise ValueError(f"eps must be above 0, got {eps}")
-    z = whole_batch(z, group=group)
     mean, deviation = z.mean(0), z.std(0, correction=0)  # (d,)
     y = project((z - mean) / (deviation.detach() + eps), slices, directions, group)
-    quantiles = normal_quantiles(len(y), y, 0.0)
-    shape = (y.sort(dim=0).values - quantiles[:, None]).square().mean()
+    shape = (y.sort(dim=0).values - quantiles(len(y), y, offset=0.0)[:, None]).square().mean()
     scale = (1 - deviation).square().mean()
-    total = scale_weight * scale + shape_weight * shape + center_weight * mean.square().mean()
-    return times_batch(total, len(z), reduction)
+    return scale_weight * scale + shape_weight * shape + center_weight * mean.square().mean()
 
 
 VISRegLoss = as_module("VISRegLoss", visreg_loss)

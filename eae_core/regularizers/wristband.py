@@ -13,11 +13,9 @@ from eae_core.regularizers.common import (
     BatchReduction,
     as_module,
     constant,
-    full_precision,
     pair_squares,
-    times_batch,
+    term,
     unit_rows,
-    whole_batch,
 )
 
 _EPS = 1e-12
@@ -31,7 +29,7 @@ class WristbandParts(NamedTuple):
     moments: Tensor
 
 
-@full_precision
+@term
 def wristband_loss(
     z: Tensor,
     *,
@@ -63,21 +61,17 @@ def wristband_loss(
     those batches, from a generator of its own, and takes seconds for large ones.
 
     Args:
-        z: (n, d), n >= 2.
         beta: of the kernels.
         alpha: of directions beside radii.
         radial_weight: of Q.
         moment_weight: of M.
         batches: drawn for the calibration.
-        reduction: "mean", or "sum" for n times that, see :func:`times_batch`.
-        group: ranks that hold the batch together.
 
     Returns:
         A scalar, in standard deviations of a Gaussian batch.
 
     Raises:
-        TypeError, ValueError: no floats n x d, one row, NaN or infinity, beta <= 0, fewer than 2
-            batches.
+        ValueError: beta <= 0, or fewer than 2 batches.
 
     Source:
         Parakhin (2026, arXiv 2605.08749).
@@ -89,17 +83,14 @@ def wristband_loss(
     """
     if not beta > 0 or batches < 2:
         raise ValueError(f"beta must be above 0 and batches at least 2, got {beta} and {batches}")
-    z = whole_batch(z, group=group)
     weights = (1.0, radial_weight, moment_weight)
-    n, d = z.shape
-    means, spreads, total = _calibration(n, d, beta, alpha, weights, batches)
+    means, spreads, total = _calibration(*z.shape, beta, alpha, weights, batches)
     parts = wristband_parts(z, beta, alpha)
     scores = [
         weight * (part - mean) / spread
         for part, weight, mean, spread in zip(parts, weights, means, spreads, strict=True)
     ]
-    score: Tensor = torch.stack(scores).sum() / total
-    return times_batch(score, n, reduction)
+    return torch.stack(scores).sum() / total
 
 
 def wristband_parts(z: Tensor, beta: float, alpha: float) -> WristbandParts:

@@ -23,7 +23,6 @@ from eae_core.models import rebuild_model
 from eae_core.training.guards import TrainingError, first_nonfinite, unwrapped
 
 FORMAT_VERSION = 2  # 1 had no checksum
-_READABLE = (1, 2)
 _HEADER = "eae_core"  # the one key of the file's metadata
 _GROUPS = ("weights", "optimizer", "random", "terms", "moments")
 _REMEDY = "restore a copy of it, or delete it to start anew"
@@ -54,23 +53,15 @@ class Checkpoint:
 
 
 def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint, whole or not at all.
-
-    Raises:
-        OSError: the folder cannot be written to, or the disk is full; the old file stays.
-    """
-    header: dict[str, Any] = {"format": FORMAT_VERSION}
-    tensors: dict[str, Tensor] = {}
-    for name in (each.name for each in fields(checkpoint)):
-        value = getattr(checkpoint, name)
-        if name in _GROUPS:
-            # clone: safetensors refuses views and tensors that share memory.
-            tensors |= {
-                f"{name}:{key}": tensor.detach().cpu().contiguous().clone()
-                for key, tensor in value.items()
-            }
-        else:
-            header[name] = value
+    """Write the checkpoint, whole or not at all; OSError if it cannot be, the old file stays."""
+    parts = {each.name: getattr(checkpoint, each.name) for each in fields(checkpoint)}
+    tensors = {
+        # clone: safetensors refuses views and tensors that share memory.
+        f"{group}:{key}": tensor.detach().cpu().contiguous().clone()
+        for group in _GROUPS
+        for key, tensor in parts.pop(group).items()
+    }
+    header = {"format": FORMAT_VERSION, **parts}
     header["checksum"] = _checksum(header, tensors)
     metadata = {_HEADER: json.dumps(header, allow_nan=False)}
     with replacing(path) as temporary:
@@ -81,12 +72,7 @@ def write_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint; its tensors lie on the CPU.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        CheckpointError: no checkpoint of this package and version, or one cut short.
-    """
+    """Read a checkpoint, to the CPU; raises as :func:`load_model`."""
     path = Path(path)
     if not path.is_file():
         found = "a device or a pipe" if path.exists() else "not there"
@@ -115,10 +101,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def check_content(checkpoint: Checkpoint) -> None:
-    """Raise ValueError unless all parts are of their kind and fit together.
-
-    A checksum tells damage, not a file that was never right.
-    """
+    """Raise ValueError unless all parts fit: a checksum tells no file that was never right."""
     c = checkpoint
     counts = (c.epoch, c.step, c.peak_memory_bytes)
     rows = c.terms.get("rows", torch.empty(0, len(c.term_names)))
@@ -160,11 +143,10 @@ def _read_header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, An
         raise CheckpointError(
             f"{path} is a safetensors file, but no checkpoint of eae_core: its header is missing"
         ) from error
-    if version not in _READABLE:
+    if version not in (1, FORMAT_VERSION):
         raise CheckpointError(
-            f"{path} has checkpoint format {version}, this eae_core reads "
-            f"{' and '.join(map(str, _READABLE))}: open it with the version that wrote it, or "
-            "train anew"
+            f"{path} has checkpoint format {version}, this eae_core reads 1 and {FORMAT_VERSION}: "
+            "open it with the version that wrote it, or train anew"
         )
     return header
 

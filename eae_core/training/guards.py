@@ -23,12 +23,8 @@ class TrainingError(RuntimeError):
 class TrainingDiverged(TrainingError):  # noqa: N818 (it reads as what happened)
     """A loss term, or a weight, became infinite or not a number.
 
-    Args:
-        message: where, what, and what to try.
-        epoch: counted from 1.
-        step: within the epoch, counted from 1.
-        term: the first that was not finite.
-        last_good: the checkpoint from before, if there is one.
+    It was in step ``step`` of epoch ``epoch``, both from 1, and ``term`` the first that was not
+    finite; ``last_good`` is the checkpoint from before, if there is one.
     """
 
     def __init__(
@@ -42,15 +38,10 @@ class TrainingDiverged(TrainingError):  # noqa: N818 (it reads as what happened)
 
 
 class LossLog:
-    """Loss terms of the steps of one epoch.
+    """Loss terms of the steps of one epoch, or of those left after ``rows`` (steps done, terms).
 
     They stay on the device, so that no step has to wait until they are known. A term that a step
     does not return counts as 0 there.
-
-    Args:
-        steps: of the epoch, which is the number of rows.
-        names: of the terms, if some steps were done before.
-        rows: (steps done, terms), their values.
 
     Example:
         >>> log = LossLog(steps=2)
@@ -63,13 +54,11 @@ class LossLog:
     def __init__(
         self, steps: int, names: list[str] | None = None, rows: Tensor | None = None
     ) -> None:
-        self.names = list(names or [])
-        self.done = 0 if rows is None else len(rows)
+        self.names, self.done, self._steps = list(names or []), 0, steps
         self._values = torch.empty(0)  # (steps, terms) after the first step
-        if rows is not None and self.done:
-            self._values = rows.new_zeros(steps, rows.shape[1])
-            self._values[: self.done] = rows
-        self._steps = steps
+        if rows is not None and len(rows):
+            self.done = len(rows)
+            self._values = torch.cat([rows, rows.new_zeros(steps - len(rows), rows.shape[1])])
 
     @property
     def rows(self) -> Tensor:
@@ -113,11 +102,7 @@ class LossLog:
 
 
 def check_named(terms: Mapping[str, Tensor], call: str) -> None:
-    """Raise unless these terms, which a call returned, say what to minimise.
-
-    Raises:
-        TypeError: no dictionary, or a term that is no scalar tensor.
-        ValueError: no term "loss".
+    """Raise TypeError or ValueError unless these terms, which a call returned, have a "loss".
 
     Example:
         >>> check_named({"cost": torch.tensor(1.0)}, "loss(x)")

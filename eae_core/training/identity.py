@@ -27,11 +27,7 @@ FREE = ("epochs", "progress", "devices", "num_nodes", "strategy", "recompute_mom
 def run_identity(
     model: nn.Module, source: Source, options: LoopOptions, device: torch.device
 ) -> Identity:
-    """What makes a run itself: model, options and data, as JSON gives them back.
-
-    Raises:
-        TypeError: the model's ``config`` is not made of what JSON has.
-    """
+    """What makes a run itself: model, options and data, as JSON gives them back."""
     identity = {
         "config": getattr(model, "config", None) or describe_own(model),
         "options": asdict(replace(options, device=device.type)),
@@ -73,13 +69,13 @@ def describe_own(model: nn.Module) -> dict[str, Any]:
     options = getattr(model, "options", None)
     if is_dataclass(options) and not isinstance(options, type):
         plain["options"] = asdict(options)
-    layers = [f"{name} {type(part).__name__} {part.extra_repr()}" for name, part in _layers(model)]
+    layers = [
+        f"{name} {type(part).__name__} {part.extra_repr()}"
+        for name, part in model.named_modules()
+        if name
+    ]
     digest = hashlib.sha256("\n".join(layers).encode()).hexdigest()[:12]
     return {"class": type(model).__name__, "layers": digest, **plain}
-
-
-def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((name, part) for name, part in model.named_modules() if name)
 
 
 def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], epochs: int) -> None:
@@ -87,11 +83,8 @@ def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], e
     old = {"config": saved.config, "options": saved.options, "images": saved.images}
     old = with_later_options(old, identity)
     free = [*FREE, *(["device"] if saved.epoch >= epochs else [])]  # nothing is left to compute
-    found = [
-        text
-        for name, text in differences(old, identity)
-        if name not in {f"options.{option}" for option in free}
-    ]
+    ignored = {f"options.{option}" for option in free}
+    found = [text for name, text in differences(old, identity) if name not in ignored]
     if saved.config.get("name") != identity["config"].get("name"):  # whose options are others
         found = [text for text in found if not text.startswith("config.options.")]
     if saved.epoch > epochs:
@@ -104,12 +97,7 @@ def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], e
 
 
 def check_rebuilds(model: nn.Module) -> None:
-    """Raise unless :func:`~eae_core.training.load_model` will be able to load what is trained.
-
-    Raises:
-        ValueError: the weights are none that a file can hold, or the model's ``config`` names a
-            model of this package with other networks.
-    """
+    """Raise ValueError unless :func:`~eae_core.training.load_model` can load what is trained."""
     weights = model.state_dict()
     for name, value in weights.items():
         if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_meta:
@@ -122,8 +110,8 @@ def check_rebuilds(model: nn.Module) -> None:
         return
     with torch.random.fork_rng(), torch.device("meta"):
         named = rebuild_model(config).state_dict()
-    shapes = [{name: (t.shape, t.dtype) for name, t in each.items()} for each in (named, weights)]
-    if shapes[0] != shapes[1]:
+    own, shapes = ({n: (t.shape, t.dtype) for n, t in w.items()} for w in (weights, named))
+    if own != shapes:
         raise ValueError(
             f"the model's config says {config['name']!r} as build_model makes it, but its networks "
             "are others, so that its checkpoint could not be loaded: set model.config = {} and "

@@ -9,22 +9,22 @@ are deterministic (``torch.use_deterministic_algorithms``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eae_core.models import Autoencoder
 from eae_core.seeds import SEEDS, derived_seed
 from eae_core.training.guards import check_named, unwrapped
-from eae_core.training.moments import FEW_STEPS, averaging_layers, recompute_moments
 from eae_core.training.options import History, TrainOptions
 from eae_core.training.run import train
 from eae_core.training.trainer import Objective, Trainer, bits
 
-REVISION = 1  # 1: as first recorded; see eae_core.revisions
+REVISION = 1  # 1: as first recorded; see eae_book.revisions
+FEW_STEPS = 100  # 0.9^100: until then some 1e-5 of the first running moments are left
 
 
 def fit(
@@ -81,15 +81,9 @@ def fit(
             f"fit asks model.loss(x) for a dictionary of terms, 'loss' among them: "
             f"{type(unwrapped(model)).__name__} has none"
         )
+    kept: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
     return train(
-        _Minimization,
-        model,
-        data,
-        options,
-        checkpoint=checkpoint,
-        resume=resume,
-        logger=logger,
-        after_epoch=after_epoch,
+        _Minimization, model, data, options, logger=logger, after_epoch=after_epoch, **kept
     )
 
 
@@ -148,3 +142,46 @@ class _Minimization(Trainer[TrainOptions]):
     @property
     def advice(self) -> str:
         return f"a learning_rate below {self.options.learning_rate:g}"
+
+
+# --- running moments computed anew, over the data, of weights that just stopped moving
+#
+# A running moment follows the training with a memory of ten batches: after few steps it still holds
+# its starting value, and after many it lags behind the weights. This is what
+# torch.optim.swa_utils.update_bn does, for every layer of this package with a running average too.
+
+
+def averaging_layers(model: nn.Module) -> dict[str, Any]:
+    """The layers with running averages, by name.
+
+    Example:
+        >>> list(averaging_layers(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
+        ['1']
+    """
+    return {
+        name: layer
+        for name, layer in model.named_modules()
+        if hasattr(layer, "momentum")
+        and any(buffer.startswith("running_") for buffer, _ in layer.named_buffers(recurse=False))
+    }
+
+
+@torch.no_grad()
+def recompute_moments(model: Any, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Replace all running averages by the means over batches of one size; return what they were."""
+    layers = averaging_layers(model)
+    before = {
+        f"{name}.{buffer}".removeprefix("."): value.clone()
+        for name, layer in layers.items()
+        for buffer, value in layer.named_buffers(recurse=False)
+    }
+    momenta = {name: layer.momentum for name, layer in layers.items()}
+    try:
+        for number, x in enumerate(batches, start=1):
+            for layer in layers.values():
+                layer.momentum = 1 / number  # so the running average is that of all so far
+            model.loss(x)
+    finally:
+        for name, layer in layers.items():
+            layer.momentum = momenta[name]
+    return before

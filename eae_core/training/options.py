@@ -11,6 +11,7 @@ from typing import Literal
 from torch import nn
 
 from eae_core.data import Source
+from eae_core.models.autoencoders import check_shape
 from eae_core.seeds import check_seed
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
@@ -19,12 +20,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
-    """What every loop is told: shuffled batches, the last incomplete one of an epoch left out.
-
-    Raises:
-        TypeError: an option of another kind.
-        ValueError: an impossible option.
-    """
+    """What every loop is told; TypeError or ValueError for an option that is not possible."""
 
     epochs: int
     batch_size: int = 100  #: of the whole batch, however many devices share it
@@ -45,9 +41,9 @@ class LoopOptions:
             if not isinstance(value := getattr(self, name, False), bool):
                 raise TypeError(f"{name} must be True or False, got {value!r}")
         for name, known in (("precision", PRECISIONS), ("strategy", STRATEGIES)):
-            if getattr(self, name) not in known:
+            if (value := getattr(self, name)) not in known:
                 choice = f"{', '.join(known[:-1])} or {known[-1]}"
-                raise ValueError(f"{name} must be {choice}, got {getattr(self, name)!r}")
+                raise ValueError(f"{name} must be {choice}, got {value!r}")
         if self.devices > 1 and ":" in str(self.device):
             raise ValueError(
                 f"device must be auto, cpu or cuda where there are several, got {self.device!r}"
@@ -80,10 +76,6 @@ def _count(name: str, value: object) -> int:
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(LoopOptions):
     """How to train: Adam on shuffled batches, the last incomplete batch of an epoch left out.
-
-    Raises:
-        TypeError: an option of another kind.
-        ValueError: an impossible option.
 
     Example:
         >>> TrainOptions(epochs=0)
@@ -143,12 +135,7 @@ class History:
 
 
 def check_sizes(model: nn.Module, source: Source, options: LoopOptions) -> None:
-    """Raise if model, data and batch size do not fit together.
-
-    Raises:
-        ValueError: a batch too small for the model or larger than the set, or data of another
-            shape.
-    """
+    """Raise ValueError unless model, data and batch size fit together."""
     size, smallest = options.batch_size, getattr(model, "minimum_batch_size", 1)
     if size < smallest:
         raise ValueError(
@@ -159,12 +146,4 @@ def check_sizes(model: nn.Module, source: Source, options: LoopOptions) -> None:
             f"batch_size {size} is larger than the set: {source.name} ({source.split}) has "
             f"{len(source)} images here; make it {len(source)} or less"
         )
-    shape = (getattr(model, "config", None) or {}).get("image_shape")
-    if shape is not None and tuple(shape) != tuple(source.image_shape):
-        found = tuple(source.image_shape)
-        last = tuple(shape) == (*found[-1:], *found[:-1])
-        hint = ": a tensor has its channels first, see x.movedim(-1, 1)" if last else ""
-        raise ValueError(
-            f"the model is for images of shape {tuple(shape)} (channels, height, width), "
-            f"{source.name} has {found}{hint}"
-        )
+    check_shape(model, source)

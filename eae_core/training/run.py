@@ -1,16 +1,18 @@
-"""One training from its first word to its last: lock, resume, epochs, checkpoints."""
+"""One training from its first word to its last: lock, resume, epochs, checkpoints, and back."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from eae_core.data import as_source
@@ -23,7 +25,7 @@ from eae_core.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from eae_core.training.guards import stop_requests, unwrapped
+from eae_core.training.guards import LossLog, stop_requests, unwrapped
 from eae_core.training.identity import Identity, check_rebuilds, check_same_run, run_identity
 from eae_core.training.options import History, check_sizes
 from eae_core.training.parallel import (
@@ -33,7 +35,6 @@ from eae_core.training.parallel import (
     on_first,
     whole_batch,
 )
-from eae_core.training.state import capture, restore
 from eae_core.training.trainer import Options, Trainer
 
 
@@ -48,11 +49,7 @@ def train(
     logger: Any = None,
     after_epoch: Callable[[int], None] | None = None,
 ) -> History:
-    """Train a model in place by a trainer of this kind, from the checkpoint if there is one.
-
-    Raises:
-        TypeError, ValueError, OSError, TrainingError: see :func:`eae_core.training.fit`.
-    """
+    """Train a model by a trainer of this kind; otherwise :func:`~eae_core.training.fit`."""
     model, source = unwrapped(model), as_source(data)
     check_sizes(model, source, options)
     device = resolve_device(options.device)
@@ -116,19 +113,15 @@ def _open(
     return saved
 
 
+@dataclass(frozen=True)
 class _Run:
     """The epochs of a training, and what is kept and said of them."""
 
-    def __init__(
-        self,
-        trainer: Trainer[Any],
-        path: Path | None,
-        identity: Identity,
-        after_epoch: Callable[[int], None] | None,
-    ) -> None:
-        self.trainer, self.path, self.identity = trainer, path, identity
-        self.after_epoch = after_epoch
-        self.notes: list[str] = []
+    trainer: Trainer[Any]
+    path: Path | None
+    identity: Identity
+    after_epoch: Callable[[int], None] | None
+    notes: list[str] = field(default_factory=list)
 
     def carry_on(self, saved: Checkpoint | None, stop: Event) -> None:
         """Train from the saved state, or from the beginning, to the end or a request to stop."""
@@ -156,11 +149,12 @@ class _Run:
     def save(self) -> None:
         """Write the checkpoint, if there is to be one."""
         if (path := self.path) is not None:
-            on_first(
-                self.trainer.fabric,
-                lambda: write_checkpoint(path, capture(self.trainer, self.identity)),
-            )
+            on_first(self.trainer.fabric, lambda: self.write(path))
             self.trainer.last_good = path
+
+    def write(self, path: Path) -> None:
+        """Write the checkpoint of the state there is."""
+        write_checkpoint(path, capture(self.trainer, self.identity))
 
     def between(self) -> None:
         """Call with the epochs done, if none is under way; training sees nothing of it."""
@@ -173,7 +167,7 @@ class _Run:
         trainer, kept = self.trainer, ""
         if self.path is not None:
             if trainer.fabric.is_global_zero and trainer.images_seen:
-                write_checkpoint(self.path, capture(trainer, self.identity))
+                self.write(self.path)
                 trainer.last_good = self.path
             if trainer.last_good is not None:
                 kept = f" {self.path} is kept: start again with the same words, on any number of "
@@ -182,3 +176,59 @@ class _Run:
             f"another process of this training ended in epoch {trainer.epoch + 1}, step "
             f"{trainer.step + 1}; it may have said why.{kept}"
         )
+
+
+def capture(trainer: Trainer[Any], identity: Mapping[str, dict[str, Any]]) -> Checkpoint:
+    """Everything that decides how a training goes on."""
+    random = {"cpu": torch.get_rng_state()}
+    if trainer.device.type == "cuda":
+        random["cuda"] = torch.cuda.get_rng_state(trainer.device)
+    rows = trainer.log.rows[: trainer.step]  # without a step that broke off
+    return Checkpoint(
+        **identity,
+        epoch=trainer.epoch,
+        step=trainer.step,
+        epochs=trainer.epochs,
+        epoch_seconds=trainer.epoch_seconds,
+        peak_memory_bytes=trainer.peak_memory,
+        term_names=trainer.log.names,
+        weights=trainer.model.state_dict(),
+        optimizer={
+            f"{name}{i}/{key}": value
+            for name, optimizer in trainer.optimizers.items()
+            for i, moments in optimizer.state_dict()["state"].items()
+            for key, value in moments.items()
+        },
+        random=random,
+        terms={"rows": rows} if len(rows) else {},
+        moments=trainer.followed,
+    )
+
+
+def restore(trainer: Trainer[Any], saved: Checkpoint) -> None:
+    """Go back to the state of a checkpoint of the same training."""
+    goes_on = saved.epoch < trainer.options.epochs
+    trainer.model.load_state_dict(saved.weights | (saved.moments if goes_on else {}))
+    trainer.followed = {} if goes_on else saved.moments
+    for name, optimizer in trainer.optimizers.items():
+        _restore_optimizer(optimizer, saved.optimizer, name, trainer.layout)
+    torch.set_rng_state(saved.random["cpu"])
+    if trainer.device.type == "cuda" and "cuda" in saved.random:
+        torch.cuda.set_rng_state(saved.random["cuda"], trainer.device)
+    trainer.epoch, trainer.step, trainer.epochs = saved.epoch, saved.step, list(saved.epochs)
+    trainer.epoch_seconds, trainer.peak_memory = saved.epoch_seconds, saved.peak_memory_bytes
+    if (rows := saved.terms.get("rows")) is not None:
+        trainer.log = LossLog(trainer.steps, saved.term_names, rows.to(trainer.device))
+
+
+def _restore_optimizer(
+    optimizer: Optimizer, saved: Mapping[str, Tensor], name: str, layout: torch.memory_format
+) -> None:
+    moments: dict[int, dict[str, Tensor]] = {}
+    for label, value in saved.items():
+        index, _, key = label.removeprefix(name).partition("/")
+        if label.startswith(name) and index.isdecimal():
+            kept = layout if value.ndim == 4 else torch.contiguous_format
+            moments.setdefault(int(index), {})[key] = value.contiguous(memory_format=kept)
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from eae_core.data import IndexedSource, Stream
+from eae_core.data import Source, Stream
 from eae_core.hardware import peak_memory_bytes, reset_peak_memory
 from eae_core.seeds import SEEDS, derived_seed, epoch_order
 from eae_core.training.guards import (
@@ -50,7 +50,7 @@ class Trainer(ABC, Generic[Options]):
     def __init__(
         self,
         model: nn.Module,
-        source: IndexedSource | Stream,
+        source: Source,
         options: Options,
         fabric: Fabric,
     ) -> None:

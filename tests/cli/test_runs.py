@@ -5,15 +5,16 @@ import os
 
 import pytest
 
+from eae_core.cli.folders import write_json
 from eae_core.cli.tables import print_table
-from eae_core.records import new_record, write_record
 
 
 @pytest.fixture
 def runs(tmp_path):
     """A folder with one good run in it."""
-    record = new_record("train", "digits-eae-d2", parameters={}, metrics={"loss": 1.0})
-    write_record(record, tmp_path / "train-good" / "record.json")
+    known = {"experiment": "train", "run": "digits-eae-d2", "created": "", "device": "a CPU"}
+    known |= {"seconds": 1.5, "peak_memory_bytes": 2**30}
+    write_json(known, tmp_path / "train-good" / "record.json")
     return tmp_path
 
 
@@ -39,11 +40,13 @@ def spoil(folder, content):
         b'{"schema": 99}',
         b'{"schema": 2, "experiment": 3}',
         b"{" + b" " * 2_000_000 + b"}",
+        b'{"experiment": "", "run": "", "created": "", "device": "", "seconds": 1e999, '
+        b'"peak_memory_bytes": 0}',
         "folder",
         "locked",
         "loop",
     ],
-    ids=["empty", "binary", "deep", "newer", "odd", "large", "folder", "locked", "loop"],
+    ids=["empty", "binary", "deep", "newer", "odd", "large", "endless", "folder", "locked", "loop"],
 )
 def test_a_bad_neighbour_hides_nothing(said, runs, content):
     spoil(runs / "train-bad", content)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from eae_core.cli import results
+from eae_core.cli.folders import read_results
+from eae_core.cli.train import Training
 from eae_core.files import locked
-from eae_core.records import read_record
 from eae_core.training.checkpoints import read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +69,7 @@ def test_ctrl_c_after_the_training_says_that_it_is_kept(tmp_path, said, monkeypa
     folder = tmp_path / "run"
     words = ["train", *SMALL, "--epochs", 1, "--output", folder]
     with monkeypatch.context() as patch:
-        patch.setattr(results, "finish", interrupted)
+        patch.setattr(Training, "finish", interrupted)
         status, _, err = said(*words)
     assert status == 130
     again = f"the same words and  --resume --output {folder}"
@@ -90,7 +90,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, said, monkeypatch):
 
 
 @pytest.mark.slow
-def test_two_processes_leave_one_record_and_one_model(tmp_path):
+def test_two_processes_leave_one_record_and_one_model(tmp_path, said):
     folder = tmp_path / "run"
     process = start(
         "train", *SMALL, "--epochs", 2, "--output", folder, "--devices", 2, "--device", "cpu"
@@ -101,13 +101,12 @@ def test_two_processes_leave_one_record_and_one_model(tmp_path):
     assert {"codes.npy", "model.safetensors", "record.json", "samples.png"} == set(
         os.listdir(folder)
     )
-    record = read_record(folder / "record.json")
-    assert "devices" not in record.parameters
-    alone = start("train", *SMALL, "--epochs", 2, "--output", tmp_path / "alone", "--device", "cpu")
-    _, err = alone.communicate(timeout=200)  # which closes its pipes, as wait does not
-    assert alone.returncode == 0, err
-    whole = read_record(tmp_path / "alone" / "record.json")
-    assert record.parameters == whole.parameters
-    assert record.curves["reconstruction"] == pytest.approx(
-        whole.curves["reconstruction"], rel=1e-3
+    record = read_results(folder / "record.json")
+    assert "devices" not in record["parameters"]
+    alone = ["train", *SMALL, "--epochs", 2, "--output", tmp_path / "alone", "--device", "cpu"]
+    assert said(*alone)[0] == 0
+    whole = read_results(tmp_path / "alone" / "record.json")
+    assert record["parameters"] == whole["parameters"]
+    assert record["curves"]["reconstruction"] == pytest.approx(
+        whole["curves"]["reconstruction"], rel=1e-3
     )

@@ -108,12 +108,12 @@ def test_a_path_begins_and_ends_at_the_reconstructions(said, place, model):
 
 @pytest.mark.slow
 def test_evaluation_prints_and_leaves_its_numbers(said, place, tmp_path, monkeypatch):
-    """On a classifier of random weights: which network judges is another matter."""
-    from eae_core.cli import scoring
+    """On a classifier of random weights: which network is another matter."""
+    from eae_core.cli import evaluate
     from eae_core.evaluation import BorrowedFeatures, ClassifierFeatures, FeatureNet
 
-    judge = BorrowedFeatures(ClassifierFeatures(FeatureNet(3, 10)), "nothing")
-    monkeypatch.setattr(scoring, "networks", lambda *words: [judge])
+    network = BorrowedFeatures(ClassifierFeatures(FeatureNet(3, 10)), "nothing")
+    monkeypatch.setattr(evaluate, "networks", lambda *words: [network])
     words = ["--data", place / "photos", "--test-fraction", "0.4", "--samples", 30]
     status, out, err = said("evaluate", place / "run", *words, "-o", tmp_path / "out", QUIET)
     assert status == 0
@@ -148,7 +148,7 @@ def test_a_grey_folder_for_a_model_of_colours(said, place, tmp_path):
 
 def refusals(place):
     run, photo = place / "run", place / "photos" / "000.png"
-    judged = ["evaluate", run, "--data", place / "photos", "--test-fraction", "0.4"]
+    evaluate = ["evaluate", run, "--data", place / "photos", "--test-fraction", "0.4"]
     return [
         (["sample", "nowhere"], "there is no model nowhere"),
         (["sample", place / "photos"], "there is no model"),
@@ -168,7 +168,8 @@ def refusals(place):
             ["interpolate", run, photo, photo, "--steps", "1"],
             "must lie in 2..1000, with the two ends",
         ),
-        ([*judged, "--networks", "classifier"], "labelled"),
+        ([*evaluate, "--networks", "classifier"], "labelled"),
+        ([*evaluate, "--networks", "cifar10", "--samples", "4"], "--samples must be at least 5"),
         (["export", run], "say which: --onnx, --torch or --safetensors"),
     ]
 

@@ -100,8 +100,8 @@ def test_a_set_prints_without_its_pixels():
     ("images", "labels", "message"),
     [
         (torch.zeros(2, 1, 4, 4).double(), None, "must be uint8 or float32"),
-        (torch.zeros(2, 4, dtype=torch.uint8), None, "a float32 table N x features"),
-        (torch.zeros(2, 4, 4, dtype=torch.uint8), None, r"shape \(2, 4, 4\)"),
+        (torch.zeros(2, 4, dtype=torch.uint8), None, "a float32 table n x features"),
+        (torch.zeros(2, 4, 4, dtype=torch.uint8), None, r"got torch.uint8 of \(2, 4, 4\)"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3), "2 images need as many"),
     ],
 )
@@ -127,7 +127,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, near):
 def test_impossible_splits_and_limits():
     with pytest.raises(ValueError, match="no split 'valid' of digits; there are train and test"):
         load_images("digits", "valid")
-    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="limit must be a whole number of at least 1, got 0"):
         load_images("digits", limit=0)
     with pytest.raises(ValueError, match="digits test has 297 images, fewer than the limit of 298"):
         load_images("digits", "test", limit=298)

@@ -108,7 +108,7 @@ def test_a_missing_array_is_named(tiny_mnist):
 def test_a_broken_description_is_named(tiny_mnist, text):
     root, _ = tiny_mnist
     (root / "mnist" / "meta.json").write_text(text)
-    with pytest.raises(DataCorruptedError, match=r"meta\.json is not the description"):
+    with pytest.raises(DataCorruptedError, match=r"meta\.json is no description"):
         load_images("mnist", root=root)
 
 

@@ -5,9 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from eae_book.records import load_records, recorded, write_record
+from eae_book.records import (
+    LARGEST_FILE,
+    RecordError,
+    load_records,
+    new_record,
+    read_record,
+    recorded,
+    write_record,
+)
 from eae_book.runner.chapter import KEY
-from eae_core.records import LARGEST_FILE, RecordError, new_record, read_record
 
 
 @pytest.fixture

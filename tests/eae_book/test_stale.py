@@ -13,15 +13,15 @@ from eae_book.records import (
     caption,
     experiments,
     load_records,
+    new_record,
     recorded,
     stale,
     with_defaults,
     write_record,
 )
+from eae_book.revisions import MODULES, revision, revisions_of
 from eae_core.data import DATASETS
 from eae_core.models import MODELS, networks
-from eae_core.records import new_record
-from eae_core.revisions import MODULES, revision, revisions_of
 
 
 def a_record(**changes):

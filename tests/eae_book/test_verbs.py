@@ -12,7 +12,7 @@ from tiny_checkout import code, run_folders, write_notebook
 
 from eae_book.cli import main
 from eae_book.cli.parser import PROGRAM, build_parser
-from eae_core.records import read_record
+from eae_book.records import read_record
 
 COMMAND = [sys.executable, "-m", "eae_book"]
 
@@ -39,7 +39,7 @@ def test_help_and_refusals_are_quick_because_nothing_heavy_is_imported(words):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("verb", ["run", "book", "refresh", "runs"])
+@pytest.mark.parametrize("verb", ["run", "book", "refresh", "runs", "train"])
 def test_every_verb_shows_an_example_that_parses(verb, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([verb, "--help"])
@@ -52,7 +52,9 @@ def test_every_verb_shows_an_example_that_parses(verb, capsys):
         build_parser().parse_args(words)
 
 
-@pytest.mark.parametrize("words", [[], ["runn"], ["run"], ["book", "--profile"], ["train"]])
+@pytest.mark.parametrize(
+    "words", [[], ["runn"], ["run"], ["book", "--profile"], ["train", "--judges"]]
+)
 def test_words_that_are_none_are_a_usage_error(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(words)

@@ -18,7 +18,7 @@ from eae_core.entropy import (
     knn_kl_divergence,
     unit_ball_log_volume,
 )
-from eae_core.entropy.expectation import _ball_masses, _squared_norms, expected_gaussian_estimate
+from eae_core.entropy.expectation import _squared_norms, ball_masses, expected_gaussian_estimate
 
 ESTIMATES = (knn_cross_entropy, knn_kl_divergence)
 # Five standard errors of a mean over many draws: a correct build fails once in a million seeds.
@@ -135,7 +135,7 @@ def test_means_on_equal_gaussians_are_exact(d, n, m, k):
 def expected_cross_entropy(d: int, m: int, k: int, s: float) -> float:
     """Exact mean for p = N(0, I), q = N(0, s^2 I), by the double sum of expectation.py."""
     squared_norm, norm_weight = _squared_norms(d)
-    mass, mass_weight = _ball_masses(m + 1, k)
+    mass, mass_weight = ball_masses(m + 1, k)
     squares = stats.ncx2.ppf(mass, d, squared_norm[:, None] / s**2)
     mean_log = norm_weight @ (0.5 * np.log(squares)) @ mass_weight + math.log(s)
     return d * mean_log + unit_ball_log_volume(d) + float(digamma(m + 1) - digamma(k))

@@ -13,8 +13,11 @@ from eae_core.evaluation import (
     sliced_wasserstein,
     sliced_wasserstein_band,
 )
-from eae_core.evaluation.energy import mean_distance_to_gaussian, mean_gaussian_distance
-from eae_core.evaluation.sliced import mean_squared_distance
+from eae_core.evaluation.distances import (
+    mean_distance_to_gaussian,
+    mean_gaussian_distance,
+    mean_squared_distance,
+)
 
 
 def normal(n, d, seed=0):

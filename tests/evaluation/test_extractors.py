@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from eae_core.data import load_images
-from eae_core.evaluation import extractors, frechet_distance
-from eae_core.evaluation.extractors import (
+from eae_core.evaluation import (
     borrowed_features,
     classifier_features,
     extract_features,
+    frechet_distance,
 )
+from eae_core.evaluation import features as module
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_the_classifier_is_trained_once(digits, tmp_path, monkeypatch):
     first = classifier_features(digits, epochs=1, root=tmp_path)
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["classifiers"]
     with monkeypatch.context() as patch:
-        patch.delattr(extractors, "train_classifier")
+        patch.delattr(module, "train_classifier")
         again = classifier_features(digits, epochs=1, root=tmp_path)
         with pytest.raises(NameError):  # another seed is another network
             classifier_features(digits, epochs=1, seed=1, root=tmp_path)
@@ -100,7 +101,7 @@ def test_refuses_what_has_no_features():
         extract_features([Pixels()], [torch.full((2, 1, 32, 32), torch.nan)])
 
 
-@pytest.mark.slow
+@pytest.mark.regress
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
 def test_learns_real_images(real_data, tmp_path, name):
     train, test = real_data(name, limit=5000), real_data(name, "test", limit=500)

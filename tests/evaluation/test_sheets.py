@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from eae_book.records import new_record
 from eae_book.sheets import read_recorded_rows, read_sheet
 from eae_core.data import load_images
 from eae_core.evaluation.densities import fit_density
 from eae_core.evaluation.sheets import picture_rows, write_sheet
 from eae_core.models import build_model
-from eae_core.records import new_record
 
 
 @pytest.mark.parametrize(("shape", "suffix"), [((1, 32, 32), ".png"), ((3, 64, 64), ".webp")])

@@ -1,6 +1,6 @@
 """Golden numbers: what each part gives for fixed input, kept in golden.json under its revision.
 
-A part's numbers may change only together with its revision (see :mod:`eae_core.revisions`), because
+A part's numbers may change only together with its revision (see :mod:`eae_book.revisions`), because
 records hold by revisions alone. Each measure feeds one part with fixed input and keeps away from
 the others, so that what fails names what changed.
 """
@@ -15,9 +15,8 @@ from typing import Any
 
 from torch import Tensor
 
-import eae_book.revisions  # noqa: F401 (makes the parts of the book known)
+from eae_book.revisions import revisions_of
 from eae_core.files import replacing
-from eae_core.revisions import revisions_of
 
 KEPT = Path(__file__).with_name("golden.json")
 RENEW = "python workflow/renew_golden.py"

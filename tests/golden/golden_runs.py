@@ -12,11 +12,11 @@ from golden_models import SHAPE, D, bytes_of, draw, images, read
 from golden_scores import with_weights
 from torch import Tensor
 
-from eae_core.cli import main
+from eae_book.cli import main
+from eae_book.records import read_record
+from eae_book.revisions import SCORING
 from eae_core.evaluation import score_model
 from eae_core.models import AE
-from eae_core.records import read_record
-from eae_core.revisions import SCORING
 
 SIZES = {"width": 2, "latent-dim": 3, "epochs": 2, "limit": 160, "batch-size": 40, "seed": 1}
 WORDS = [

@@ -9,9 +9,9 @@ import pytest
 from golden import GOLDENS, complaint, read_kept
 
 from eae_book.gans import GENERATORS
+from eae_book.revisions import MODULES
 from eae_core.data import DATASETS, DataUnavailableError
 from eae_core.models import MODELS
-from eae_core.revisions import MODULES
 
 
 @pytest.mark.parametrize("name", GOLDENS)

@@ -17,7 +17,7 @@ import torch
 from golden import GOLDENS, complaint, read_kept
 from parts import parts_of
 
-import eae_core.provenance
+import eae_book.provenance
 from eae_book.gans import gan, lee
 from eae_book.records import experiments, recorded, stale
 from eae_core.evaluation import fid
@@ -91,8 +91,8 @@ def test_with_a_new_revision_exactly_the_records_behind_it_are_stale(part, monke
 
 
 def test_other_words_and_other_files_make_no_record_stale(monkeypatch, records):
-    monkeypatch.setattr(eae_core.provenance, "PACKAGE", eae_core.provenance.PACKAGE / "cli")
-    assert eae_core.provenance.code_hash() not in {record.code_hash for record in records}
+    monkeypatch.setattr(eae_book.provenance, "CORE", eae_book.provenance.CORE / "cli")
+    assert eae_book.provenance.code_hash() not in {record.code_hash for record in records}
     assert not [record.run for record in records if stale(record)]
     assert not stale(replace(records[0], code_hash="0" * 12, commit="other"))
 

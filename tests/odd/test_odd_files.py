@@ -15,10 +15,10 @@ import pytest
 import torch
 from PIL import Image
 
+from eae_book.records import RecordError, new_record, read_record, record_text
 from eae_core.cli import main
 from eae_core.data import as_source, load_folder, load_images, open_data
 from eae_core.models import build_model
-from eae_core.records import RecordError, new_record, read_record, record_text
 from eae_core.training import CheckpointError, TrainOptions, fit, load_model
 from eae_core.training.checkpoints import read_checkpoint, write_checkpoint
 

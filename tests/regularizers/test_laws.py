@@ -240,3 +240,11 @@ def test_the_room_imports_only_what_is_below_it():
             for name in names:
                 fine = name in standard or name == "__future__" or name.startswith(allowed)
                 assert fine, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_its_help_names_every_option(name):
+    """Those that all terms share are told once, and every docstring has them."""
+    text = getattr(r, f"{name}_loss").__doc__
+    options = ["z", *regularizer_options(name)]
+    assert [option for option in options if f"    {option}: " not in text] == []

@@ -10,7 +10,7 @@ from eae_core.data import load_images
 from eae_core.models import build_model
 from eae_core.training import TrainOptions, fit
 from eae_core.training.checkpoints import read_checkpoint
-from eae_core.training.moments import FEW_STEPS, averaging_layers, recompute_moments
+from eae_core.training.loop import FEW_STEPS, averaging_layers, recompute_moments
 
 MOMENTS = ("norm.running_mean", "norm.running_var", "norm.num_batches_tracked")
 

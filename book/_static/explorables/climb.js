@@ -98,11 +98,9 @@
   }
 
   function drawPoints(canvas, z, n, d) {
-    const pen = canvas.getContext("2d");
-    const side = canvas.width;
+    const { pen, width: side } = window.EAE_PAPER.pen(canvas, 1);
     const place = (v) => ((v + 3.5) / 7) * side;
-    pen.clearRect(0, 0, side, side);
-    pen.fillStyle = "#0072b2";
+    pen.fillStyle = window.EAE_PAPER.color("#0072b2");
     for (let i = 0; i < n; i += 1) {
       pen.beginPath();
       pen.arc(place(z[i * d]), side - place(d > 1 ? z[i * d + 1] : 0), 3, 0, 2 * Math.PI);
@@ -110,9 +108,10 @@
     }
   }
 
+  /* Histogram of the lengths and a Gaussian's density; returns the ends of the axis. */
   function drawNorms(canvas, lengths, d) {
-    const pen = canvas.getContext("2d");
-    const [width, height] = [canvas.width, canvas.height];
+    const { pen, width, height } = window.EAE_PAPER.pen(canvas, 1);
+    const { color } = window.EAE_PAPER;
     const low = Math.max(0, Math.sqrt(d) - 3);
     const high = Math.sqrt(d) + 3;
     const bins = new Array(30).fill(0);
@@ -123,24 +122,21 @@
     const density = (r) => Math.exp((d - 1) * Math.log(Math.max(r, 1e-9)) - (r * r) / 2 - (d / 2 - 1) * Math.LN2 - logGamma(d / 2));
     const cell = (high - low) / bins.length;
     const top = Math.max(...bins.map((count) => count / (lengths.length * cell)), density(Math.sqrt(Math.max(d - 1, 0.01))));
-    pen.clearRect(0, 0, width, height);
-    pen.fillStyle = "#56b4e9";
+    pen.fillStyle = color("#56b4e9");
     bins.forEach((count, i) => {
-      const tall = ((count / (lengths.length * cell)) / top) * (height - 24);
-      pen.fillRect((i * width) / bins.length, height - 18 - tall, width / bins.length - 1, tall);
+      const tall = ((count / (lengths.length * cell)) / top) * (height - 6);
+      pen.fillRect((i * width) / bins.length, height - tall, width / bins.length - 1, tall);
     });
-    pen.strokeStyle = "#000";
+    pen.strokeStyle = color("#000");
     pen.setLineDash([5, 4]);
     pen.beginPath();
     for (let i = 0; i <= 100; i += 1) {
       const r = low + ((high - low) * i) / 100;
-      pen.lineTo((i * width) / 100, height - 18 - (density(r) / top) * (height - 24));
+      pen.lineTo((i * width) / 100, height - (density(r) / top) * (height - 6));
     }
     pen.stroke();
     pen.setLineDash([]);
-    pen.fillStyle = "#000";
-    pen.font = "13px sans-serif";
-    pen.fillText(`lengths of the points, ${low.toFixed(1)} to ${high.toFixed(1)}; dashed: a Gaussian's`, 4, height - 4);
+    return [low, high];
   }
 
   function start(root) {
@@ -153,8 +149,8 @@
         <button type="button" name="again">draw anew</button>
       </div>
       <div class="explorable-grid explorable-two">
-        <div class="explorable-panel"><canvas width="320" height="320" class="explorable-paper" role="img" aria-label="The first two coordinates of the points"></canvas></div>
-        <div class="explorable-panel"><canvas width="320" height="320" class="explorable-paper" role="img" aria-label="Histogram of the lengths of the points beside a Gaussian's"></canvas></div>
+        <div class="explorable-panel"><canvas width="320" height="320" class="explorable-paper" role="img" aria-label="The first two coordinates of the points"></canvas><p class="explorable-note">two of the coordinates</p></div>
+        <div class="explorable-panel"><canvas width="320" height="320" class="explorable-paper" role="img" aria-label="Histogram of the lengths of the points beside a Gaussian's"></canvas><p class="explorable-note explorable-ends"></p></div>
       </div>
       <p class="explorable-said" aria-live="off"></p>`;
     const field = (name) => root.querySelector(`[name="${name}"]`);
@@ -174,7 +170,9 @@
       const { value } = estimate(x, n, d, k);
       const found = norms(x, n, d);
       drawPoints(points, x, n, d);
-      drawNorms(lengths, found, d);
+      const [low, high] = drawNorms(lengths, found, d);
+      root.querySelector(".explorable-ends").textContent =
+        `lengths, ${low.toFixed(1)} to ${high.toFixed(1)}; dashed, a Gaussian's`;
       said.textContent = `n = ${n}, d = ${d}, k = ${k}, after ${step} steps: estimate ${value.toFixed(2)} nats; `
         + `entropy of N(0, I) ${gaussianEntropy(d).toFixed(2)} nats; spread of the lengths over a Gaussian's `
         + `${(spread(found) / gaussianNormSpread(d)).toFixed(2)}`;
@@ -201,6 +199,7 @@
     field("again").addEventListener("click", again);
     ["n", "d", "k"].forEach((name) => field(name).addEventListener("input", again));
     again();
+    window.EAE_PAPER.watch(root, show);
   }
 
   window.EAE_CLIMB = { standardise, estimate, climb, norms, spread, gaussianNormSpread };

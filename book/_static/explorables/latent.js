@@ -55,17 +55,17 @@
   const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8a400", "#777777", "#7b4ea3", "#9c5a3c"];
 
   function drawPlane(canvas, model, labels, code) {
-    const side = canvas.width;
-    const pen = canvas.getContext("2d");
+    const { pen, width: side } = window.EAE_PAPER.pen(canvas, 1);
+    const { color } = window.EAE_PAPER;
     const place = (v) => ((v + REACH) / (2 * REACH)) * side;
-    pen.clearRect(0, 0, side, side);
+    const colors = COLORS.map(color);
     pen.globalAlpha = 0.75;
     for (let i = 0; i < labels.length; i += 1) {
-      pen.fillStyle = COLORS[labels[i]];
+      pen.fillStyle = colors[labels[i]];
       pen.fillRect(place(model.cloud[2 * i]) - 1.5, side - place(model.cloud[2 * i + 1]) - 1.5, 3, 3);
     }
     pen.globalAlpha = 1;
-    pen.strokeStyle = "#777";
+    pen.strokeStyle = color("#777");
     pen.setLineDash([5, 4]);
     [1, 2, 3].forEach((radius) => {
       pen.beginPath();
@@ -74,8 +74,8 @@
     });
     pen.setLineDash([]);
     pen.lineWidth = 3;
-    pen.strokeStyle = "#000";
-    pen.fillStyle = "#fff";
+    pen.strokeStyle = color("#000");
+    pen.fillStyle = color("#fff");
     pen.beginPath();
     pen.arc(place(code[0]), side - place(code[1]), 7, 0, 2 * Math.PI);
     pen.fill();
@@ -177,7 +177,7 @@
         move([code[0] + step[0], code[1] + step[1]]);
       });
     });
-    show();
+    window.EAE_PAPER.watch(root, show);
   }
 
   window.EAE_EXPLORE = { unpack, decode };

@@ -28,12 +28,9 @@
     const field = (name) => root.querySelector(`[name="${name}"]`);
     const canvas = root.querySelector("canvas");
     const said = root.querySelector(".explorable-said");
-    const pen = canvas.getContext("2d");
-    const [left, low] = [58, 34];
+    const [left, low] = [44, 40];
     const count = data.dimensions.length;
     const [least, most] = [data.dimensions[0], data.dimensions[count - 1]];
-    const across = (i) => left + ((data.dimensions[i] - least) / (most - least)) * (canvas.width - left - 20);
-    const up = (power) => canvas.height - low - ((power - 1) / 11) * (canvas.height - low - 30);
 
     function show() {
       const i = Number(field("d").value);
@@ -41,20 +38,23 @@
       const n = 10 ** Number(field("n").value);
       const gain = advantage(data, d, n);
       const threshold = data.threshold[i];
-      pen.clearRect(0, 0, canvas.width, canvas.height);
-      pen.fillStyle = "#000";
+      const { color } = window.EAE_PAPER;
+      const { pen, width, height } = window.EAE_PAPER.pen(canvas, window.innerWidth < 576 ? 0.7 : 0.42);
+      const across = (at) => left + ((data.dimensions[at] - least) / (most - least)) * (width - left - 20);
+      const up = (power) => height - low - ((power - 1) / 11) * (height - low - 30);
+      pen.fillStyle = color("#000");
       pen.font = "13px sans-serif";
-      for (let power = 2; power <= 12; power += 2) pen.fillText(`1e${power}`, 14, up(power) + 4);
-      data.dimensions.forEach((value, at) => { if (value % 4 === 0) pen.fillText(value, across(at) - 6, canvas.height - 14); });
-      pen.fillText("dimension d", canvas.width - 90, canvas.height - 1);
-      pen.fillText("points n", 4, 12);
-      pen.strokeStyle = "#0072b2";
+      for (let power = 2; power <= 12; power += 2) pen.fillText(`1e${power}`, 6, up(power) + 4);
+      data.dimensions.forEach((value, at) => { if (value % 4 === 0) pen.fillText(value, across(at) - 6, height - 24); });
+      pen.fillText("dimension d", width - 90, height - 6);
+      pen.fillText("points n", 6, 14);
+      pen.strokeStyle = color("#0072b2");
       pen.lineWidth = 2;
       pen.beginPath();
       data.threshold.forEach((value, at) => pen.lineTo(across(at), up(Math.min(12, Math.log10(value)))));
       pen.stroke();
       pen.lineWidth = 1;
-      pen.fillStyle = gain > 0 ? "#009e73" : "#d55e00";
+      pen.fillStyle = color(gain > 0 ? "#009e73" : "#d55e00");
       pen.beginPath();
       pen.arc(across(i), up(Math.log10(n)), 7, 0, 2 * Math.PI);
       pen.fill();
@@ -63,7 +63,7 @@
         + (threshold > 10 ** 12 ? "The Gaussian wins only beyond 1e12 points." : `The Gaussian wins from about ${inWords(threshold)} points on (the line).`);
     }
     ["d", "n"].forEach((name) => field(name).addEventListener("input", show));
-    show();
+    window.EAE_PAPER.watch(root, show);
   }
 
   window.EAE_THRESHOLD_AT = advantage;

@@ -37,7 +37,7 @@ def test_what_is_chosen_has_a_checksum_of_its_own():
     [
         ({"classes": [0, 10]}, "digits has no class 10; there are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
         ({"classes": []}, "no class is chosen"),
-        ({"limit": 0}, "limit must be at least 1"),
+        ({"limit": 0}, "limit must be a whole number of at least 1"),
         ({"limit": 1798}, "has 1797 images, fewer than the limit of 1798"),
         ({"classes": [0], "limit": 1000}, "has 178 images"),
     ],

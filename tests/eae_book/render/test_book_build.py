@@ -6,21 +6,19 @@ import pytest
 from tiny_checkout import (
     code,
     entry,
-    markdown,
     run_folders,
     write_book,
     write_manifest,
     write_notebook,
 )
 
-from eae_book.records import write_record
+from eae_book.records import new_record, read_record, write_record
 from eae_book.render import pages
 from eae_book.render.book import build_book, build_committed
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.project import Project
 from eae_core.errors import CommandError, UsageError
-from eae_core.records import new_record, read_record
 
 pytestmark = pytest.mark.slow
 
@@ -132,18 +130,6 @@ def test_refresh_changes_nothing_if_a_chapter_fails(checkout):
     assert {p.name: p.read_bytes() for p in checkout.manifest.parent.iterdir()} == before
     with pytest.raises(UsageError, match="no chapter 'thrid'"):
         refresh(checkout, ["01", "thrid"], report=quiet)
-
-
-def test_an_address_brings_the_launch_button(tmp_path):
-    write_manifest(tmp_path, entry())
-    write_notebook(tmp_path, "01_first", markdown("Text."))
-    write_book(tmp_path, "01_first", url="https://github.com/someone/book")
-    project = Project(tmp_path)
-    build_committed(project)
-    page = (project.html / "notebooks" / "01_first.html").read_text()
-    address = "colab.research.google.com/github/someone/book/blob/main/notebooks/01_first.ipynb"
-    assert address in page
-    assert 'href="https://github.com/someone/book"' in page
 
 
 def test_damaged_records_are_named_and_passed_over(checkout, monkeypatch):

@@ -15,7 +15,7 @@ from PIL import Image
 from eae_book.photos import photos_in, with_photos
 from eae_book.plotting import COLORS, CYCLE, png_of, use_book_style
 from eae_book.render.cleaning import smaller_png
-from eae_book.render.dark import GROUND, INK, dark_picture, darken
+from eae_book.render.dark import GROUND, INK, dark_drawing, dark_picture, darken
 
 
 def png(pixels):
@@ -55,6 +55,12 @@ def test_images_keep_their_pixels():
     assert (dark[1:4, 2:5] == light[1:4, 2:5]).all()
     assert (dark[0] != light[0]).any()
     assert (dark[:, 5:] != light[:, 5:]).any()
+
+
+def test_a_drawing_turns_dark_but_for_its_images():
+    photo = '<g class="photo">\n<rect fill="#1b1b1b"/>\n</g>'
+    dark = dark_drawing(f'<rect fill="#ffffff"/>{photo}<path stroke="#000000"/>')
+    assert dark == f'<rect fill="#121212"/>{photo}<path stroke="#e9ecf0"/>'
 
 
 def test_a_figure_says_where_its_images_are():
@@ -100,13 +106,19 @@ def test_pages_get_a_twin_for_figures_that_speak_and_for_no_others(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "_images/one.png").write_bytes(with_photos(png([[[255] * 3]]), []))
     (tmp_path / "_images/two.png").write_bytes(png([[[255] * 3]]))
+    (tmp_path / "_images/three.svg").write_text('<rect fill="#FFFFFF"/>', encoding="utf-8")
     page = tmp_path / "a/page.html"
     two = '<img alt="b" src="../_images/two.png">'
-    page.write_text(f'<img alt="a" class="x" src="../_images/one.png" />{two}', encoding="utf-8")
-    assert darken(tmp_path) == 1
+    three = '<img alt="c" src="../_images/three.svg">'
+    one = '<img alt="a" class="x" src="../_images/one.png" />'
+    page.write_text(f"{one}{two}{three}", encoding="utf-8")
+    assert darken(tmp_path) == 2
     assert page.read_text(encoding="utf-8") == (
         '<img alt="a" class="light-twin x" src="../_images/one.png" />'
         '<img alt="a" class="dark-twin dark-light x" src="../_images/one-dark.png" '
-        f'loading="lazy" />{two}'
+        f'loading="lazy" />{two}<img class="light-twin" alt="c" src="../_images/three.svg">'
+        '<img class="dark-twin dark-light" alt="c" src="../_images/three-dark.svg" loading="lazy">'
     )
+    drawn = (tmp_path / "_images/three-dark.svg").read_text(encoding="utf-8")
+    assert drawn == '<rect fill="#121212"/>'
     assert pixels((tmp_path / "_images/one-dark.png").read_bytes()).tolist() == [[list(GROUND)]]

@@ -3,6 +3,7 @@
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from eae_book.render.folding import fold
+from eae_book.tables import table
 
 
 def folded(source="x = 1", *outputs, tags=()):
@@ -24,6 +25,31 @@ def test_imports_and_plots_are_folded_and_the_rest_is_not():
     assert folded("check(x)", said("mean 3", "holds: a: value 1")).metadata.tags == []
     assert folded("x = 1", picture, tags=["parameters"]).metadata.tags == ["parameters"]
     assert folded("axes.plot(x)", picture, tags=["show-input"]).metadata.tags == ["show-input"]
+
+
+def test_a_fold_says_what_is_behind_it():
+    picture = new_output("display_data", {"image/png": "aGVsbG8="})
+    rows = table([{"model": "AE", "distance": 3.0}], caption="One.")
+    shown = new_output("display_data", {"text/html": rows._repr_html_()})
+    for source, outputs, tags, wanted in (
+        ("import math", [], [], "Imports"),
+        ("axes.plot(x)", [picture], [], "Code of the figure"),
+        ("check(x)", [said("holds: a: value 1")], [], "Code of the checks"),
+        ("table(rows)", [shown], ["hide-input"], "Code of the table"),
+        ("x = 1", [], ["hide-input"], "Code"),
+    ):
+        metadata = folded(source, *outputs, tags=tags).metadata
+        assert metadata.mystnb["code_prompt_show"] == wanted
+    assert "mystnb" not in folded("x = 1").metadata
+
+
+def test_a_table_has_one_head_that_names_its_rows():
+    rows = table([{"model": "AE", "distance": 3.0}], caption="One.")
+    shown = new_output("display_data", {"text/html": rows._repr_html_()})
+    (made,) = folded("rows", shown).outputs
+    assert made.data["text/html"].count("<tr>") == rows._repr_html_().count("<tr>") - 1 == 2
+    head = made.data["text/html"].partition("</thead>")[0]
+    assert head.index("model") < head.index("distance")
 
 
 def test_claims_go_behind_a_badge_and_other_lines_stay():

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from tiny_checkout import code, entry, write_manifest, write_notebook
 
-from eae_book.records import write_record
+from eae_book.records import new_record, write_record
 from eae_book.render.freshness import code_digest, outdated_pages
 from eae_book.render.refresh import refresh
 from eae_book.runner.chapter import read_notebook
 from eae_book.runner.manifest import load_manifest
 from eae_book.runner.project import Project
-from eae_core.records import new_record
 
 ROOT = Path(__file__).resolve().parents[3]
 MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")

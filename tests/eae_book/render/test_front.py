@@ -8,9 +8,9 @@ import torch
 from bs4 import BeautifulSoup
 from PIL import Image
 
+from eae_book.records import new_record, save_record
 from eae_book.render.front import FRONT, GAP, SETS, VARIANTS, front_files
 from eae_core.evaluation.sheets import sheet_names, write_sheet
-from eae_core.records import new_record, write_record
 
 RUNS = ("ae-d16-n100", *(f"eae-d16-n100-{variant}" for variant in ("none", "knn", "pin")))
 
@@ -24,7 +24,7 @@ def record(root, dataset, model, distance, *, sheet=True):
         parameters={"dataset": dataset},
         metrics={f"fd_{features}_standard": distance},
     )
-    write_record(made, root / FRONT / f"{made.run}.json")
+    save_record(made, root / FRONT / f"{made.run}.json")
     if sheet:
         shade = torch.arange(10).view(10, 1, 1, 1).expand(10, channels, side, side) / 10
         rows = dict.fromkeys(sheet_names(["own"]), shade)

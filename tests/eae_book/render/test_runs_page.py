@@ -6,9 +6,9 @@ import pytest
 from markdown_it import MarkdownIt
 from tiny_checkout import entry, write_manifest
 
+from eae_book.records import new_record
 from eae_book.render.runs_page import runs_page, spell_bytes, spell_seconds
 from eae_book.runner.manifest import load_manifest
-from eae_core.records import new_record
 
 
 @pytest.fixture

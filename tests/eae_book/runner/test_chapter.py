@@ -13,13 +13,13 @@ import papermill
 import pytest
 from tiny_checkout import code, entry, planned, run_folders, write_manifest, write_notebook
 
+from eae_book.records import new_record, read_record, save_record
 from eae_book.runner import kernel
 from eae_book.runner.chapter import ChapterError, find_run, fresh_folder, read_notebook, run
 from eae_book.runner.processes import ensure_home
 from eae_book.runner.project import Project
 from eae_core import errors
 from eae_core.errors import CommandError, UsageError
-from eae_core.records import new_record, read_record, write_record
 
 REPORT = """\
 import json, os, sys
@@ -103,7 +103,7 @@ def write_run(project, name, key="k"):
     source = project.manifest.parent / "01_first.ipynb"
     (folder / source.name).write_bytes(source.read_bytes())
     record = new_record("chapters", "01-cpu", parameters={"run_key": key}, metrics={})
-    write_record(record, folder / "record.json")
+    save_record(record, folder / "record.json")
     return folder
 
 
@@ -254,7 +254,7 @@ def test_without_papermill_the_way_to_install_it_is_named(project, monkeypatch):
         ("name=/home/someone", "parameters.name holds the path '/home/someone'"),
         ("device=cuda:99", "device 'cuda:99' is not here"),
         ("device=gpu", "unknown device 'gpu': choose auto"),
-        ("seed=4294967296", r"seed must be a whole number from 0 to 4294967295 .*, got 4294967296"),
+        ("seed=4294967296", r"seed must be a whole number from 0 to 4294967295, got 4294967296"),
         ("seed=-1", "seed must be a whole number from 0"),
         ("data_seed=9999999999", "data_seed must be a whole number from 0"),
     ],

@@ -9,24 +9,41 @@ import pytest
 import torch
 
 from eae_book.studies import term_means as m
-from eae_book.studies.free_points import standardize
 from eae_book.studies.preference import with_norm_spread
 from eae_core import regularizers as r
+from eae_core.regularizers import common
 from eae_core.regularizers.mmd import SCALES
 
 BATCHES = 10_000
+# Distances of many batches are taken one batch after the other, but not in Python.
+pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
 
 
-def values(term, shape: str, n: int, d: int, *, batches: int = BATCHES, batch_norm: bool = False):
-    """Of a term on simulated batches."""
-    generator = torch.Generator().manual_seed(0)
-    torch.manual_seed(1)
-    found = []
-    for _ in range(batches):
-        z = torch.randn(n, d, generator=generator, dtype=torch.float64)
-        z = with_norm_spread(z, 0.0) if shape == "sphere" else z
-        found.append(term(standardize(z) if batch_norm else z).item())
-    return np.array(found)
+@pytest.fixture
+def values(monkeypatch):
+    """Of a term on simulated batches, many in one call, for which no number may be looked at."""
+    monkeypatch.setattr(common, "values_are_looked_at", lambda z: False)
+
+    def values(term, shape: str, n: int, d: int, *, batches: int = BATCHES, batch_norm=False):
+        def value(z):
+            z = with_norm_spread(z, 0.0) if shape == "sphere" else z
+            return term(standardize(z) if batch_norm else z)
+
+        torch.manual_seed(1)
+        z = torch.randn(batches, n, d, generator=generator(0), dtype=torch.float64)
+        at_once = max(1, 400_000 // (n * n * d))
+        return torch.vmap(value, randomness="different", chunk_size=at_once)(z).numpy()
+
+    return values
+
+
+def standardize(z):
+    z = z - z.mean(0)
+    return z / z.square().mean(0).sqrt()
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def sigreg(z):
@@ -52,7 +69,7 @@ TERMS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gaussian", "sphere"])
 @pytest.mark.parametrize("name", TERMS)
-def test_means_are_those_of_simulated_batches(name, shape):
+def test_means_are_those_of_simulated_batches(values, name, shape):
     n, d = 12, 6
     term, frequencies = TERMS[name]
     drawn = values(term, shape, n, d)
@@ -62,7 +79,7 @@ def test_means_are_those_of_simulated_batches(name, shape):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gaussian", "sphere"])
-def test_sliced_wasserstein_mean_is_that_of_simulated_batches(shape):
+def test_sliced_wasserstein_mean_is_that_of_simulated_batches(values, shape):
     n, d = 12, 6
     drawn = values(lambda z: r.sliced_wasserstein_loss(z, slices=8), shape, n, d)
     exact = m.mean_sliced_wasserstein(shape, d, n)
@@ -72,7 +89,7 @@ def test_sliced_wasserstein_mean_is_that_of_simulated_batches(shape):
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", ["gaussian", "sphere"])
 @pytest.mark.parametrize("name", TERMS)
-def test_means_under_batch_norm_hold_to_first_order(name, shape):
+def test_means_under_batch_norm_hold_to_first_order(values, name, shape):
     """What is left falls like 1 / n^2, beside leading terms of 1 / n: a share of a few / n."""
     n, d = 100, 8
     term, frequencies = TERMS[name]
@@ -84,7 +101,7 @@ def test_means_under_batch_norm_hold_to_first_order(name, shape):
 
 
 @pytest.mark.slow
-def test_the_preference_turns_where_it_should():
+def test_the_preference_turns_where_it_should(values):
     """The biased energy distance in d = 32 under batch normalisation: n* is about 43."""
     d = 32
     turn = m.turning_point(m.energy_frequencies(d, unbiased=False), d)

@@ -11,18 +11,30 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import eae_book.revisions  # noqa: F401 (makes the parts of the book known)
+from eae_book.records.record import (
+    LARGEST_FILE,
+    Record,
+    RecordError,
+    new_record,
+    read_record,
+    record_text,
+    save_record,
+)
+from eae_book.revisions import revision
 from eae_core.errors import printable
-from eae_core.records import Record, RecordError, read_record
-from eae_core.records import write_record as _write
-from eae_core.revisions import revision
+
+__all__ = [
+    "LARGEST_FILE", "Record", "RecordError", "caption", "experiments", "input_files",
+    "load_records", "new_record", "read_record", "record_text", "recorded", "results_root",
+    "save_record", "stale", "with_defaults", "write_record",
+]  # fmt: skip
 
 ABSENT = object()
 
 
 def results_root() -> Path:
     """``data/results`` of the checkout this package lies in."""
-    return Path(__file__).resolve().parents[1] / "data" / "results"
+    return Path(__file__).resolve().parents[2] / "data" / "results"
 
 
 def load_records(experiment: str, root: str | Path | None = None) -> list[Record]:
@@ -90,7 +102,7 @@ def write_record(record: Record, root: str | Path | None = None) -> Path:
         OSError: the folder cannot be written to.
     """
     path = _root(root) / record.experiment / f"{record.run}.json"
-    _write(record, path)
+    save_record(record, path)
     return path
 
 
@@ -110,7 +122,7 @@ def stale(
         parts: parts whose revisions the record must say.
 
     Example:
-        >>> from eae_core.records import new_record
+        >>> from eae_book.records import new_record
         >>> old = {"networks": 0, "training": 1}
         >>> record = new_record("demo", "a", parameters={"d": 2}, metrics={}, revisions=old)
         >>> stale(record, {"d": 4})
@@ -154,7 +166,7 @@ def caption(record: Record) -> str:
     """Where and when a record was made, for the text under a figure, and whether it is stale.
 
     Example:
-        >>> from eae_core.records import new_record
+        >>> from eae_book.records import new_record
         >>> record = new_record("demo", "d2", parameters={}, metrics={}, device="cpu")
         >>> caption(record)
         'Recorded 20... on ... CPU core... (...), torch ....'

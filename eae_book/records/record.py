@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from eae_book.provenance import Provenance
 from eae_core.files import replacing
 from eae_core.hardware import describe_device
-from eae_core.provenance import Provenance
 
 SCHEMA = 2  # 2: revisions and commit; files of 1 are read as having none
 LARGEST_FILE = 1_000_000  # bytes; records are committed
@@ -44,12 +44,12 @@ class Record:
     curves: dict[str, Any]  #: name to a list, or to one list a seed
     seconds: float
     peak_memory_bytes: int
-    code_hash: str  #: of the sources when the run began, see :mod:`eae_core.provenance`
+    code_hash: str  #: of the sources when the run began, see :mod:`eae_book.provenance`
     data_checksum: str  #: of the data set, empty if there was none
     versions: dict[str, str]
     device: str  #: in words, without the machine's name
     notes: str
-    revisions: dict[str, int] = field(default_factory=dict)  #: see :mod:`eae_core.revisions`
+    revisions: dict[str, int] = field(default_factory=dict)  #: see :mod:`eae_book.revisions`
     commit: str = ""  #: of git, when the run began
 
 
@@ -95,7 +95,7 @@ def new_record(
         data_checksum: the ``checksum`` of the :class:`eae_core.data.ImageSet`.
         notes: anything a reader must know.
         device: where it ran, as in :func:`eae_core.hardware.resolve_device`.
-        revisions: of all that decided the numbers, see :func:`eae_core.revisions.revisions_of`.
+        revisions: of all that decided the numbers, see :func:`eae_book.revisions.revisions_of`.
         provenance: taken when the run began; now, if it is not given.
 
     Raises:
@@ -129,7 +129,7 @@ def new_record(
     return record
 
 
-def write_record(record: Record, path: str | Path) -> None:
+def save_record(record: Record, path: str | Path) -> None:
     """Write a record to a file, whole or not at all.
 
     Raises:
@@ -140,7 +140,7 @@ def write_record(record: Record, path: str | Path) -> None:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "record.json"
         >>> record = new_record("demo", "d2", parameters={"d": 2}, metrics={"entropy": 2.8})
-        >>> write_record(record, path)
+        >>> save_record(record, path)
         >>> read_record(path) == record
         True
     """
