@@ -20,8 +20,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names on first use: who only asks for names of sets need not wait."""
-    for home in ("catalogue", "prepared", "images", "named", "own", "accept"):  # light ones first
+    """Import the public names on first use, from the homes that need least first."""
+    for home in ("catalogue", "prepared", "images", "named", "accept", "own"):
         if name in __all__ and hasattr(part := import_module(f"{__name__}.{home}"), name):
             return getattr(part, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

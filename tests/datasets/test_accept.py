@@ -1,6 +1,8 @@
 """Everything that training takes as data, and what it makes of it."""
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -48,6 +50,16 @@ def test_the_same_pictures_in_every_form(data):
     found = source.batch(torch.tensor([7, 2]))
     assert found.dtype == torch.float32
     assert torch.allclose(found, PIXELS[[7, 2]] / 255, atol=1e-7)
+
+
+def test_arrays_are_data_where_nothing_reads_pictures():
+    code = (
+        "import sys\n"
+        "sys.modules |= dict.fromkeys(('PIL', 'tqdm', 'torchvision', 'sklearn'))\n"
+        "import numpy, eae_core.data as data\n"
+        "print(len(data.as_source(numpy.zeros((4, 3)))), 'mnist' in data.DATASETS)"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "4 True\n"
 
 
 def test_grey_pictures_masks_and_tables():
