@@ -44,7 +44,7 @@ def refresh(
         CommandError: A chapter failed; no notebook was changed.
     """
     require(NEEDED, extra="book")
-    from eae_book.records import read_record, write_record
+    from eae_book.records import read_record, save_record
     from eae_book.render.freshness import PAGE, page_of  # torch is imported late
 
     manifest = load_manifest(project.manifest)
@@ -62,5 +62,5 @@ def refresh(
         record = read_record(done.record)
         values = {name: value for name, value in record.parameters.items() if name != KEY}
         record = replace(record, parameters={**values, PAGE: page})
-        write_record(record, committed_record(project, done.chapter))
+        save_record(record, committed_record(project, done.chapter))
     return runs
