@@ -61,7 +61,11 @@ def dark_picture(png: bytes, boxes: Boxes) -> bytes:
     """The picture with white as the dark page and black as its ink; hues stay."""
     with Image.open(io.BytesIO(png)) as picture:
         light = np.asarray(picture.convert("RGB"))
-    dark = dark_colours(light / 255.0)
+    # A figure has few colours and many pixels, so each colour is turned once.
+    packed = light.astype(np.uint32) @ np.array([65536, 256, 1], dtype=np.uint32)
+    colours, pixels = np.unique(packed.ravel(), return_inverse=True)
+    channels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1)
+    dark = dark_colours(channels / 255.0)[pixels].reshape(light.shape)
     for left, top, right, bottom in boxes:
         area = slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
         dark[area] = light[area]

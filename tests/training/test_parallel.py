@@ -58,11 +58,11 @@ def test_gradients_and_moments_are_those_of_one_process(two_ranks):
 
 
 @pytest.mark.slow
-def test_two_processes_then_four_of_torchrun_end_with_the_weights_of_one(two_ranks):
-    """Twenty steps with shares of 8 and 7, then of 4, 4, 4 and 3 images; torchrun's are its own."""
+def test_two_processes_then_four_end_with_the_weights_of_one(two_ranks):
+    """Twenty steps with shares of 8 and 7, then of 4, 4, 4 and 3 images."""
     saved = read_checkpoint(two_ranks / "double.safetensors")
     assert (saved.epoch, saved.step, saved.options["devices"]) == (3, 0, 2)
-    done = run_ranks("on", 4, two_ranks, torchrun=True)
+    done = run_ranks("on", 4, two_ranks)
     assert done.returncode == 0, done.stderr
     weights, epochs, steps = found("on", two_ranks)["trained"]
     assert steps == 2 * 4  # the first twelve were not taken again
@@ -88,6 +88,16 @@ def test_a_process_that_dies_ends_the_training_with_a_message_and_a_checkpoint(t
     torch.testing.assert_close(
         weights["eae.decoder.0.weight"], whole["eae.decoder.0.weight"], rtol=0, atol=1e-6
     )
+
+
+@pytest.mark.slow
+def test_under_torchrun_the_processes_are_its_own(tmp_path):
+    done = run_ranks("on", 2, tmp_path, torchrun=True)
+    assert done.returncode == 0, done.stderr
+    weights, _, steps = found("on", tmp_path)["trained"]
+    assert steps == 5 * 4
+    whole, _, _ = tiny_ranks.trained(5, 1, None)
+    torch.testing.assert_close(weights, whole, rtol=0, atol=1e-6)
 
 
 def test_layers_are_as_before_when_the_training_is_over():
