@@ -74,7 +74,7 @@ def _run(variant: str) -> str:
 def _within_seeds(dataset: str, features: str, root: Path) -> bool:
     """Whether two seeds of one model differ by more than the last two rows of a figure do."""
     records = recorded(FRONT, root)
-    rows = [
+    rows: list[list[float]] = [
         [
             record.metrics[f"fd_{features}_standard"]
             for name, record in sorted(records.items())
