@@ -1,6 +1,8 @@
 """The first page: samples of four models once all four are recorded, and findings from records."""
 
 import io
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,18 +11,20 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from eae_book.records import new_record, save_record
-from eae_book.render.front import FRONT, GAP, SETS, VARIANTS, front_files
+from eae_book.render.front import CONTEST, FRONT, GAP, SETS, VARIANTS, front_files
 from eae_core.evaluation.sheets import sheet_names, write_sheet
 
+ROOT = Path(__file__).resolve().parents[3]
+TEXTS = ("_answer.md", "_front.md")
 RUNS = ("ae-d16-n100", *(f"eae-d16-n100-{variant}" for variant in ("none", "knn", "pin")))
 
 
-def record(root, dataset, model, distance, *, sheet=True):
+def record(root, dataset, model, distance, *, sheet=True, seed=0):
     channels, side = (1, 32) if dataset == "mnist" else (3, 64)
     features = SETS[dataset][1]
     made = new_record(
         FRONT,
-        f"{dataset}-{model}-seed0",
+        f"{dataset}-{model}-seed{seed}",
         parameters={"dataset": dataset},
         metrics={f"fd_{features}_standard": distance},
     )
@@ -39,8 +43,9 @@ def figures(root):
 def test_without_records_there_are_findings_and_no_picture(tmp_path):
     found, files = figures(tmp_path)
     assert found == []
-    assert list(files) == ["_front.md"]
+    assert list(files) == list(TEXTS)
     assert "What we found" in files["_front.md"]
+    assert "On digits, yes.\n" in files["_answer.md"]
 
 
 def test_a_data_set_is_shown_once_all_four_models_are_there(tmp_path):
@@ -59,7 +64,7 @@ def test_a_data_set_is_shown_once_all_four_models_are_there(tmp_path):
         "12.3",
     ]
     sources = [img["src"].removeprefix("../") for img in figure.select("img")]
-    assert set(sources) == set(files) - {"_front.md"}
+    assert set(sources) == set(files) - set(TEXTS)
     strip = np.asarray(Image.open(io.BytesIO(files[sources[0]])))
     assert strip.shape == (32, 10 * 32 + 9 * GAP, 4)
     assert strip[0, 0].tolist() == [0, 0, 0, 255]
@@ -74,3 +79,26 @@ def test_other_data_sets_stand_below_the_findings(tmp_path):
     text = front_files(tmp_path)["_front.md"]
     places = [text.index(part) for part in ("fig-front-mnist", "What we found", "fig-front-faces")]
     assert places == sorted(places)
+
+
+def test_the_caption_leads_to_the_contest_and_says_when_two_rows_are_close(tmp_path):
+    assert (ROOT / "notebooks" / f"{CONTEST}.ipynb").exists()
+    for seed, apart in enumerate((0.0, 1.5)):
+        for model, distance in zip(RUNS, (40.0, 30.0, 20.0, 19.0), strict=True):
+            record(tmp_path, "mnist", model, distance + apart, seed=seed, sheet=seed == 0)
+            record(tmp_path, "celeba64", model, distance + apart / 3, seed=seed, sheet=seed == 0)
+    digits, faces = figures(tmp_path)[0]
+    assert digits.figcaption.a["href"] == f"../notebooks/{CONTEST}.html"
+    assert "The last two rows differ by less" in digits.get_text()  # 1.0 beside 1.5
+    assert "The last two rows differ by less" not in faces.get_text()  # 1.0 beside 0.5
+
+
+def test_the_answer_has_the_numbers_of_the_first_finding():
+    files = front_files(ROOT / "data" / "results")
+    none, low = re.search(
+        r"distance of (\S+) with batch .*? and (\S+) with", files["_front.md"]
+    ).groups()
+    said = re.search(
+        r"falls from (\d+) with batch normalisation alone to (\d+)", files["_answer.md"]
+    )
+    assert said.groups() == (f"{float(none):.0f}", f"{float(low):.0f}")

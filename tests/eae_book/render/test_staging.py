@@ -163,6 +163,7 @@ def test_the_staged_folder_holds_everything(book, tmp_path):
         "_config.yml",
         "_toc.yml",
         "book",
+        "book/_answer.md",
         "book/_front.md",
         "book/preface.md",
         "book/runs.md",
