@@ -129,7 +129,12 @@ def open_page(address):
 
             tab.on("console", heard)
             tab.on("pageerror", lambda error: wrong.append(f"uncaught: {error}"))
-            tab.on("response", lambda r: None if r.ok else wrong.append(f"{r.status}: {r.url}"))
+
+            def answered(response):
+                if not response.ok and response.status != 304:  # the browser's own copy holds
+                    wrong.append(f"{response.status}: {response.url}")
+
+            tab.on("response", answered)
             tab.on(
                 "request",
                 lambda request: (
