@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from eae_core.models import Autoencoder, ModelOptions
@@ -43,7 +43,8 @@ class SphereEncoder(Autoencoder):
         The Sphere Encoder (2026), arXiv 2602.15030; its noise, and none of its further terms.
 
     Example:
-        >>> model = SphereEncoder(nn.Linear(9, 4), nn.Linear(4, 9), 4)
+        >>> from torch.nn import Linear
+        >>> model = SphereEncoder(Linear(9, 4), Linear(4, 9), 4)
         >>> z = model.encode(torch.rand(3, 9))
         >>> bool((z.norm(dim=1) - 2).abs().max() < 1e-5)
         True
@@ -53,15 +54,6 @@ class SphereEncoder(Autoencoder):
     revision = 1  # 1: as first recorded
     options_class = SphereOptions
     options: SphereOptions
-
-    def __init__(
-        self,
-        encoder: nn.Module,
-        decoder: nn.Module,
-        latent_dim: int,
-        options: ModelOptions | None = None,
-    ) -> None:
-        super().__init__(encoder, decoder, latent_dim, options)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes (n, d) of norm sqrt(d)."""

@@ -3,21 +3,9 @@
 import numpy as np
 import pytest
 
-from eae_book.cli import main
 from eae_book.records import load_records, read_record
 
 SMALL = ["--limit", 60, "--batch-size", 20, "--width", 2, "--latent-dim", 3, "--no-progress"]
-
-
-@pytest.fixture
-def said(capsys):
-    """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
 
 
 @pytest.fixture(autouse=True)

@@ -17,17 +17,6 @@ from eae_book.records import read_record
 COMMAND = [sys.executable, "-m", "eae_book"]
 
 
-@pytest.fixture
-def said(capsys):
-    """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
-
-
 @pytest.mark.parametrize("words", [["run", "--help"], ["run", "9", "--root", "nowhere"]])
 def test_help_and_refusals_are_quick_because_nothing_heavy_is_imported(words):
     program = (
