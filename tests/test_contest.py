@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import contest
 import pytest
 import torch
-from contest import SIZES, STEP, TERMS, VARIANTS, Setting, choose, exponents, main
+from contest import SIZES, STEP, TERMS, VARIANTS, Setting, choose, main, next_exponents
 from matrix import Cell
 from parts import parts_of
 
@@ -47,8 +47,11 @@ def test_an_optimum_at_an_end_is_extended_and_one_inside_is_not(monkeypatch, bes
         return SimpleNamespace(metrics={setting().chosen_by: float(abs(exponent - best))})
 
     monkeypatch.setattr(contest, "train", train)
-    assert choose(setting(), "sigreg", argparse.Namespace()) == best
-    assert asked == tried
+    for jobs in (1, 5):
+        asked.clear()
+        assert choose(setting(), "sigreg", argparse.Namespace(jobs=jobs)) == best
+        assert asked[5:] == tried[5:]
+        assert sorted(asked) == sorted(tried)
 
 
 def test_weights_are_chosen_by_a_figure_that_the_records_of_the_data_set_have():
@@ -61,8 +64,8 @@ def test_weights_are_chosen_by_a_figure_that_the_records_of_the_data_set_have():
 
 def test_the_search_for_a_weight_ends():
     tried = {}
-    for exponent in exponents(tried):
-        tried[exponent] = -float(exponent)
+    while some := next_exponents(tried):
+        tried |= {exponent: -float(exponent) for exponent in some}
     assert max(tried) == contest.FURTHEST
 
 

@@ -15,18 +15,19 @@ Example:
     python workflow/contest.py mnist             # d = 16, n = 100; two hours on a core
     python workflow/contest.py mnist --terms knn sigreg
     python workflow/contest.py cifar10 --latent-dim 64 --dry-run
+    python workflow/contest.py celeba64 --jobs 8    # trainings at once, where a GPU has room
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from matrix import Cell
@@ -152,63 +153,73 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--terms", nargs="+", choices=TERMS, default=list(TERMS), help="all")
     parser.add_argument("--variants", action="store_true", help="those of the pin too")
     parser.add_argument("--dry-run", action="store_true", help="only say what comes next")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once (1)")
     add_places(parser)
     arguments = parser.parse_args(words)
+    arguments.free = BoundedSemaphore(arguments.jobs)
     return run_script("contest", lambda: work(arguments))
 
 
 def work(arguments: argparse.Namespace) -> int:
-    """Trials and seeds of each term, one after the other."""
+    """Trials and seeds of each term, as many at once as there may be."""
     setting = Setting(
         arguments.dataset, arguments.latent_dim, arguments.batch_size, arguments.records
     )
-    for name in ("none", "ae"):
-        for seed in SEEDS:
-            train(setting.cell(name, None, seed, trial=False), arguments)
-    for term in arguments.terms:
-        best = choose(setting, term, arguments)
-        print(f"{term}: weight {'not chosen yet' if best is None else f'c{best}'}", flush=True)
-        for seed in SEEDS if best is not None else ():
-            train(setting.cell(term, best, seed, trial=False), arguments)
-    if arguments.variants:
-        best = choose(setting, "pin", arguments)
-        for name, seed in product(VARIANTS, SEEDS if best is not None else ()):
-            train(setting.cell(name, best, seed, trial=False), arguments)
+
+    def take_part(term: str) -> None:
+        best, names = None, [term]
+        if term in TERMS:
+            best = choose(setting, term, arguments)
+            print(f"{term}: weight {'not chosen yet' if best is None else f'c{best}'}", flush=True)
+            if best is None:
+                return
+            names += VARIANTS if term == "pin" and arguments.variants else ()
+        cells = [setting.cell(name, best, seed, trial=False) for name in names for seed in SEEDS]
+        at_once(lambda cell: train(cell, arguments), cells, arguments.jobs)
+
+    at_once(take_part, ["none", "ae", *arguments.terms], arguments.jobs)
     return 0
 
 
 def choose(setting: Setting, term: str, arguments: argparse.Namespace) -> int | None:
     """The exponent of the best weight; None where a dry run has no trials to choose from."""
     tried: dict[int, float] = {}
-    for exponent in exponents(tried):
-        cell = setting.cell(term, exponent, 0, trial=True)
-        record = train(cell, arguments)
-        if record is None:
-            return None
-        tried[exponent] = float(record.metrics[setting.chosen_by])
-        print(f"  {cell.run}: {tried[exponent]:.1f}", flush=True)
+    while exponents := next_exponents(tried):
+        cells = [setting.cell(term, exponent, 0, trial=True) for exponent in exponents]
+        records = at_once(lambda cell: train(cell, arguments), cells, arguments.jobs)
+        for exponent, cell, record in zip(exponents, cells, records, strict=True):
+            if record is None:
+                return None
+            tried[exponent] = float(record.metrics[setting.chosen_by])
+            print(f"  {cell.run}: {tried[exponent]:.1f}", flush=True)
     return min(tried, key=tried.__getitem__)
 
 
-def exponents(tried: Mapping[int, float]) -> Iterator[int]:
-    """The five of the grid, and then beyond an end as long as the best of those tried is the end.
+def next_exponents(tried: Mapping[int, float]) -> tuple[int, ...]:
+    """The five of the grid, then one beyond an end as long as the best of those tried is the end.
 
     Example:
-        >>> tried = {}
-        >>> for exponent in exponents(tried):
-        ...     tried[exponent] = abs(exponent - 3)
-        >>> list(tried)
-        [-2, -1, 0, 1, 2, 3, 4]
+        >>> next_exponents({})
+        (-2, -1, 0, 1, 2)
+        >>> next_exponents({-2: 9.0, -1: 8.0, 0: 7.0, 1: 6.0, 2: 5.0})
+        (3,)
+        >>> next_exponents({-2: 9.0, -1: 8.0, 0: 7.0, 1: 6.0, 2: 6.5})
+        ()
     """
-    yield from GRID
-    while True:
-        best = min(tried, key=tried.__getitem__)
-        if best == max(tried) < FURTHEST:
-            yield best + 1
-        elif best == min(tried) > -FURTHEST:
-            yield best - 1
-        else:
-            return
+    if not tried:
+        return GRID
+    best = min(tried, key=tried.__getitem__)
+    if best == max(tried) < FURTHEST:
+        return (best + 1,)
+    return (best - 1,) if best == min(tried) > -FURTHEST else ()
+
+
+def at_once(work: Callable[[Any], Any], items: Sequence[Any], jobs: int) -> list[Any]:
+    """The results of some work, in the order of the items; one after the other for one job."""
+    if jobs == 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(max(1, len(items))) as threads:
+        return list(threads.map(work, items))
 
 
 def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
@@ -222,9 +233,8 @@ def train(cell: Cell, arguments: argparse.Namespace) -> Record | None:
     folder = Path("_runs") / "contest" / f"{cell.run}-{cell.key}"
     words = cell.command(str(folder), str(arguments.records) if arguments.records else "")
     words += ["--no-progress", *(["--resume"] if (folder / "model.safetensors").exists() else [])]
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN, *words], env=os.environ, stdout=subprocess.DEVNULL
-    )
+    with arguments.free:
+        done = subprocess.run([sys.executable, "-c", TRAIN, *words], stdout=subprocess.DEVNULL)
     if done.returncode > 128 or done.returncode < 0:  # a signal
         raise KeyboardInterrupt
     if done.returncode:

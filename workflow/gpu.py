@@ -2,12 +2,14 @@ r"""What wants a GPU, as far as a few minutes of one reach; the next call goes o
 
 The benchmarks of the estimator and of training, then the cells of the profile ``paper`` that say
 most: EAE, AE, VAE, WAE, RAE-L2 and two-stage VAE on CIFAR-10 and faces, then their other seeds,
-then the rest. When time is nearly out, the cell under way writes its checkpoint; records, sheets
+then the rest. When time is nearly out, the cells under way write their checkpoints; records, sheets
 and what fits of unfinished checkpoints go into the output folder, in parts of at most 15 MiB.
+A small network leaves a GPU idle between its kernels, so several cells can run at once (--jobs).
 
 Example:
     python workflow/gpu.py --minutes 9                             # or: make gpu
     python workflow/gpu.py --minutes 9 --carry _gpu                # later, also elsewhere
+    python workflow/gpu.py --minutes 9 --profile long --jobs 8 --datasets cifar10 celeba64
     python workflow/gpu.py --keep _gpu                             # records into data/results
     python workflow/gpu.py --pack-data cifar10 --output _gpu-data  # for a machine without a network
     python workflow/gpu.py --minutes 9 --data _gpu-data
@@ -22,20 +24,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import torch
 from matrix import MATRIX, Cell, load_cells, pending
 from packing import MIB, grow, pack, shrink, unpack
 
-from eae_book.cli import main as book
 from eae_book.records import results_root
 from eae_core.cli.folders import CHECKPOINT
 from eae_core.data import data_root
+from eae_core.hardware import usable_cores
 
 ROOT = Path(__file__).resolve().parents[1]
 DATASETS = ("cifar10", "celeba64")  # the most valuable first
@@ -55,17 +54,6 @@ class Clock:
     def left(self) -> float:
         """Seconds until it rings."""
         return max(0.0, self.end - time.monotonic())
-
-    @contextmanager
-    def ringing(self) -> Iterator[None]:
-        """Within the block the end of time is a Ctrl-C, which ends a training in good order."""
-        bell = threading.Timer(self.left, os.kill, (os.getpid(), signal.SIGINT))
-        bell.daemon = True
-        bell.start()
-        try:
-            yield
-        finally:
-            bell.cancel()
 
 
 def by_value(cells: Sequence[Cell]) -> list[Cell]:
@@ -108,23 +96,45 @@ def run_benchmarks(clock: Clock, records: Path) -> list[str]:
     return said
 
 
-def run_cells(cells: Sequence[Cell], clock: Clock, work: Path) -> list[str]:
-    """Train and score cells one after the other until the clock rings; what became of each."""
-    said = []
-    for cell in cells:
-        if not clock.left:
-            break
-        folder = cell_folder(cell, work)
-        words = [*cell.command(str(folder), str(work / "records")), "--no-progress"]
-        words += ["--resume"] if (folder / CHECKPOINT).exists() else []
-        torch.compiler.reset()  # it stops compiling after so many models of one class
-        try:
-            with clock.ringing():
-                status = book(words)
-        except KeyboardInterrupt:  # between two cells
-            break
-        said.append(f"{cell.run}: {'recorded' if status == 0 else f'stopped ({status})'}")
-    return said
+def run_cells(cells: Sequence[Cell], clock: Clock, work: Path, jobs: int) -> None:
+    """Train and score cells, so many at once, until the clock rings; says what became of each."""
+    waiting = list(cells)
+    running: dict[Cell, subprocess.Popen[bytes]] = {}
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, usable_cores() // jobs))}
+    try:
+        while running or (waiting and clock.left):
+            while waiting and len(running) < jobs and clock.left:
+                cell = waiting.pop(0)
+                running[cell] = start(cell, work, environment)
+            time.sleep(0.1)
+            if not clock.left:
+                stop(running.values())
+            for cell in [cell for cell, process in running.items() if process.poll() is not None]:
+                status = running.pop(cell).returncode
+                what = "recorded" if status == 0 else f"stopped ({status})"
+                print(f"{cell.run}: {what}", flush=True)
+    finally:
+        stop(running.values())
+
+
+def start(cell: Cell, work: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A process that trains a cell, or goes on with its checkpoint; what it says is kept there."""
+    folder = cell_folder(cell, work)
+    folder.mkdir(parents=True, exist_ok=True)
+    words = [*cell.command(str(folder), str(work / "records")), "--no-progress"]
+    words += ["--resume"] if (folder / CHECKPOINT).exists() else []
+    with Path(folder, "log.txt").open("ab") as log:
+        command = [sys.executable, "-m", "eae_book", *words]
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def stop(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End trainings in good order, each with a checkpoint, which a Ctrl-C does."""
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+    for process in processes:
+        process.wait()
 
 
 def cell_folder(cell: Cell, work: Path) -> Path:
@@ -196,6 +206,10 @@ def main(words: Sequence[str] | None = None, *, clock: Clock | None = None) -> i
     add = parser.add_argument
     add("--minutes", type=float, default=9.0, help="until everything is written (default: 9)")
     add("--profile", default="paper", help="of the matrix (default: paper)")
+    add("--datasets", nargs="+", default=(), help="only these (default: all of the profile)")
+    add("--models", nargs="+", default=(), help="likewise")
+    add("--seeds", nargs="+", type=int, default=(), help="likewise")
+    add("--jobs", type=int, default=1, help="cells at once (default: 1)")
     add("--matrix", type=Path, default=MATRIX, help="default: workflow/matrix.yml")
     add("--output", type=Path, default=Path("_gpu"), help="folder of what is made (default: _gpu)")
     add("--limit-mib", type=float, default=60.0, help="of the output folder (default: 60)")
@@ -218,9 +232,10 @@ def main(words: Sequence[str] | None = None, *, clock: Clock | None = None) -> i
     if arguments.data:
         unpack_data(arguments.data, data_root())
     said = [] if arguments.no_benchmarks else run_benchmarks(clock, work / "records")
-    cells = by_value(load_cells(arguments.profile, path=arguments.matrix))
+    chosen = {name: getattr(arguments, name) for name in ("datasets", "models", "seeds")}
+    cells = by_value(load_cells(arguments.profile, path=arguments.matrix, **chosen))
     todo = pending_in(pending_in(cells, None), work / "records")
-    said += run_cells(todo, clock, work)
+    run_cells(todo, clock, work, arguments.jobs)
     left = pending_in(todo, work / "records")
     said += write_parts(left, work, arguments.output, arguments.limit_mib)
     said += [f"{len(left)} of {len(cells)} cells of {arguments.profile}: not measured yet"]

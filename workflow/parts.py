@@ -19,8 +19,6 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     if experiment in NOTHING_BEHIND:
         return ()
     features = parts_of_features(parameters.get("extractors", {}))
-    if experiment == "models-inception":
-        return (*_training(parameters), *SCORING, *features)
     if experiment == "decoder-lens":
         return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
     if experiment == "long-trial":

@@ -1,6 +1,7 @@
 """Have Inception evaluate trained models, beside the small network of their tables.
 
-One record a model lands in data/results/models-inception/. Both networks look at the same images:
+One record a model lands in data/results/models-inception/ (for another profile than cpu in
+models-inception-<profile>/). Both networks look at the same images:
 reconstructions of test images, and images from N(0, I), from ten Gaussians fitted to codes, and
 from a model's own law where it has another one. So where they disagree it is the network that
 differs, not the draw. The small network is the one of the model's own record: a classifier of the
@@ -63,7 +64,13 @@ def work(arguments: argparse.Namespace) -> int:
         for model in of_matrix(arguments).values()
         if asked_for(model, arguments) and set(model.record.seeds) & set(arguments.seeds)
     ]
-    return measure_missing(EXPERIMENT, asked, parameters, evaluate, arguments)
+    return measure_missing(experiment(arguments), asked, parameters, evaluate, arguments)
+
+
+def experiment(arguments: argparse.Namespace) -> str:
+    """Folder of the records: one a profile, for runs of two profiles may share a name."""
+    (profile,) = arguments.profiles
+    return EXPERIMENT if profile == "cpu" else f"{EXPERIMENT}-{profile}"
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -75,7 +82,10 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     add("--samples", type=int, default=250, help="images of each kind, default: 250")
     add("--references", type=int, default=1000, help="test images, default: 1000")
     add_work(parser)
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if len(arguments.profiles) > 1:
+        parser.error("one profile at a time")
+    return arguments
 
 
 def parameters(model: Trained, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -105,7 +115,7 @@ def evaluate(trained: Trained, arguments: argparse.Namespace) -> None:
     compared = ImageMetrics(extractors, test, 50, 20, 0, None, progress=True)
     metrics = {**of_real(compared, train.subset(n)), **compared.scores(made)}
     record = new_record(
-        EXPERIMENT,
+        experiment(arguments),
         trained.name,
         parameters=parameters(trained, arguments)
         | {"extractors": {one.name: one.checksum for one in extractors}},
