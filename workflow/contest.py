@@ -14,8 +14,8 @@ so the same command goes on where it was.
 Example:
     python workflow/contest.py mnist             # d = 16, n = 100; two hours on a core
     python workflow/contest.py mnist --terms knn sigreg
-    python workflow/contest.py cifar10 --latent-dim 64 --dry-run
-    python workflow/contest.py celeba64 --jobs 8    # trainings at once, where a GPU has room
+    python workflow/contest.py mnist --latent-dim 64 --dry-run
+    python workflow/contest.py cifar10 --jobs 8  # colour wants a GPU, which has room for several
 """
 
 from __future__ import annotations
@@ -76,20 +76,22 @@ VARIANTS: dict[str, Mapping[str, object]] = {
 SIZES: dict[str, dict[str, Any]] = {
     "mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
     "fashion_mnist": {"epochs": 3, "limit": 20_000, "learning-rate-decay": 0.4},
-    "cifar10": {"epochs": 5, "limit": 20_000, "learning-rate-decay": 0.57},
+    "cifar10": {"epochs": 12, "limit": 20_000, "learning-rate-decay": 0.79, "width": 32},
     "celeba64": {
-        "epochs": 5,
+        "epochs": 15,
         "limit": 14_000,
-        "learning-rate-decay": 0.57,
+        "learning-rate-decay": 0.83,
+        "width": 32,
         "networks": ["cifar10"],
     },
 }
+LARGE_CODE = 16  # above it grey images get the wider network of the others, and more epochs
 #: a process of `train` that knows what is in no package
 TRAIN = (
     "import sys; from eae_book.studies.contest_entries import enter; from eae_book.cli import "
     "main; enter(); sys.exit(main())"
 )
-COMMON = {"width": 8, "learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
+COMMON = {"learning-rate": 0.002, "precision": "bf16-mixed", "channels-last": True}
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,19 @@ class Setting:
             )
         return float(record.metrics[entry.unit]["deviation"])
 
+    def size(self) -> dict[str, Any]:
+        """Words that say how long is trained: larger batches take as many steps."""
+        found = {"width": 8, **SIZES[self.dataset]}
+        longer = max(1, round(self.n / 100))
+        if self.d > LARGE_CODE and found["width"] == 8:
+            found["width"], longer = 32, 3 * longer
+        found["epochs"] *= longer
+        found["learning-rate-decay"] = round(found["learning-rate-decay"] ** (1 / longer), 4)
+        return found
+
     def cell(self, term: str, exponent: int | None, seed: int, *, trial: bool) -> Cell:
         """One training; exponent None has no term, and the term "ae" no batch norm either."""
-        words = {**COMMON, **SIZES[self.dataset], "latent-dim": self.d, "batch-size": self.n}
+        words = {**COMMON, **self.size(), "latent-dim": self.d, "batch-size": self.n}
         words |= {"samples": 2000, "score-on": "held-out"} if trial else {"samples": 10_000}
         model = "ae" if term == "ae" else "eae"
         if term == "ae":
