@@ -21,6 +21,8 @@ def parts_of(experiment: str, parameters: Mapping[str, Any]) -> tuple[str, ...]:
     features = parts_of_features(parameters.get("extractors", {}))
     if experiment == "decoder-lens":
         return (*_training(parameters), "codes", "image entropy", "decoder entropy", "knn entropy")
+    if experiment == "linear-code":
+        return (f"data {parameters['dataset']}",)
     if experiment == "long-trial":
         return _training(parameters)
     if experiment.startswith("models-") or experiment == "contest-radius":
