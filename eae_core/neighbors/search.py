@@ -171,15 +171,14 @@ def _search(
             engine = "dense"  # one graph: nothing waits for a value
         elif engine == "kdtree" and 2 * tree_bytes(*y.shape) > limit:
             engine = "blocked"
-    largest, vanishing, *units = RANGES[x.dtype]
-    if not (validate and _largest_coordinate(x, y) > largest):
-        units[0] = 1.0
-    a, b = (x, y) if units[0] == 1 else (x / units[0], y / units[0])
+    largest, vanishing, coarse, fine = RANGES[x.dtype]
+    unit = coarse if validate and _largest_coordinate(x, y) > largest else 1.0
+    a, b = (x, y) if unit == 1 else (x / unit, y / unit)
     found = SEARCHES[engine](a, a if y is x else b, k, exclude, limit)
     distances, indices = _ranked(a, b, found, every, limit)
     if validate:
-        distances = distances if units[0] == 1 else distances * units[0]
-        for unit, finer in pairwise(dict.fromkeys((units[0], 1.0, units[1]))):
+        distances = distances if unit == 1 else distances * unit
+        for unit, finer in pairwise(dict.fromkeys((unit, 1.0, fine))):
             lost = (distances[:, -1] < unit * vanishing).nonzero()[:, 0]
             if len(lost):
                 own = None if exclude is None else exclude[lost]
