@@ -244,3 +244,18 @@ def test_calls_fit_the_signatures_of_what_is_called(code_cells):
             pytest.fail(f"{ast.unparse(call)}: {error}")
         seen += 1
     assert seen > 5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from eae_core import knn_entropy as h\nh(z, neighbours=3)",
+        "from eae_core import knn_entropy\nknn_entropy()",
+        "from eae_core import entropy\nentropy.gone(z)",
+        "from eae_book.checks import gone",
+    ],
+)
+def test_a_call_that_does_not_fit_is_found(source):
+    cells = [nbformat.v4.new_code_cell(source)]
+    with pytest.raises((pytest.fail.Exception, AttributeError, ImportError)):
+        test_calls_fit_the_signatures_of_what_is_called(cells)
