@@ -40,10 +40,10 @@ lint: setup
 check: lint  ## Lint, types, unit tests, examples in docstrings: before each commit
 	$(RUN) pytest --numprocesses 2 --dist loadfile -m "not slow and not regress"
 
-test: lint  ## check, and chapters at quick size, the wheel, the book and its pages
+test: lint  ## check, and some chapters at quick size, the wheel, the book, its pages
 	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "not regress"
 
-regress: setup  ## Every chapter at its written size beside its committed outputs, all pages, all links
+regress: setup  ## Every chapter, also at its written size beside its committed outputs, all pages, all links
 	$(RUN) pytest --numprocesses 2 --dist loadgroup -m "regress or browser"
 
 refresh: setup  ## Run every chapter at its written size and renew the committed outputs

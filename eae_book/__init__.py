@@ -6,6 +6,7 @@ makes the two drawn data sets, `shapes32` and `faces64`, known to :func:`eae_cor
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from eae_core.data.catalogue import SPLITS, DatasetInfo, Split, register_dataset
@@ -13,6 +14,10 @@ from eae_core.data.catalogue import SPLITS, DatasetInfo, Split, register_dataset
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+# nbformat imports jsonschema, which builds 38 grammars for addresses that no notebook has checked,
+# if this package is there: most of two seconds in every process that reads a chapter.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def _draw(kind: str, split: Split, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

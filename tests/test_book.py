@@ -387,6 +387,7 @@ def answer(address):
         return str(error)
 
 
+@pytest.mark.regress  # a second build; what the settings become, test_staging.py sees without
 def test_a_chapter_opens_in_colab_once_the_repository_has_an_address(html, tmp_path):
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert config["repository"]["url"] or not colab_links(html / f"{CHAPTERS[0]}.html")

@@ -1,6 +1,5 @@
 """Ranks together score one batch as one process does: value, gradient and moments."""
 
-import multiprocessing
 import os
 import pickle
 from functools import cache
@@ -8,6 +7,7 @@ from functools import cache
 import pytest
 import torch
 import torch.distributed as dist
+from rank_processes import rank_context
 
 from eae_core import CodeBatchNorm, knn_entropy
 from eae_core.distributed import gather_rows
@@ -118,7 +118,7 @@ def together(tmp_path_factory):
 
     @cache
     def run(size: int) -> list[dict]:
-        folder, context = tmp_path_factory.mktemp("ranks"), multiprocessing.get_context("spawn")
+        folder, context = tmp_path_factory.mktemp("ranks"), rank_context()
         processes = [
             context.Process(target=work, args=(rank, size, str(folder))) for rank in range(size)
         ]

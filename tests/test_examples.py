@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +32,7 @@ def test_the_whole_of_an_entropic_autoencoder_fits_on_a_screen():
     assert len(EXAMPLE.read_text().splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_samples_are_nearer_to_digits_with_the_entropy_than_without(tmp_path):
     with_entropy = run(tmp_path)
     without = run(tmp_path, "--entropy-weight", "0", "--samples", "other.png")

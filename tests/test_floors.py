@@ -122,9 +122,10 @@ def test_a_circle_is_found():
     assert circles({**chain_only, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
 
 
-def loaded(program):
-    """Names of modules that a program loads, in an interpreter of its own."""
-    code = f"import sys\n{program}\nprint(*sorted(sys.modules))"
+def loaded(program, *, after=""):
+    """Names of modules that a program loads, after another one, in an interpreter of their own."""
+    code = f"import sys\n{after}\nbefore = {{*sys.modules}}\n{program}\n"
+    code += "print(*sorted(sys.modules.keys() - before))"
     command = [sys.executable, "-W", "error", "-c", code]
     return set(subprocess.check_output(command, cwd=ROOT, text=True).split())
 
@@ -149,7 +150,7 @@ def test_the_lower_floors_bring_nothing_but_torch_numpy_and_special_functions():
     light = modules_of("eae_core", lambda room: room in LIGHT)
     basis = "import torch, numpy, scipy.special\n"
     here = "from eae_core import CodeBatchNorm, knn_entropy\n"
-    more = loaded(basis + here + "\n".join(f"import {name}" for name in light)) - loaded(basis)
+    more = loaded(here + "\n".join(f"import {name}" for name in light), after=basis)
     known = {"eae_core", "torch", "numpy", *sys.stdlib_module_names}
     assert sorted(name for name in more if name.split(".")[0] not in known) == []
 
@@ -171,7 +172,6 @@ def test_the_estimator_and_the_constraint_wait_for_torch_and_numpy_alone():
         "import eae_core\n"
         "assert eae_core.entropy.knn_entropy is knn_entropy\n"
     )
-    basis = "import torch, numpy\n"
-    more = loaded(basis + broken + here) - loaded(basis)
+    more = loaded(broken + here, after="import torch, numpy")
     known = {"eae_core", "torch", "numpy", *sys.stdlib_module_names}
     assert sorted(name for name in more if name.split(".")[0] not in known) == []

@@ -1,9 +1,11 @@
 """The structure of every committed notebook, without running any."""
 
 import ast
+import inspect
 import json
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -22,6 +24,7 @@ MANIFEST = load_manifest(ROOT / "notebooks" / "manifest.yml")
 CHAPTERS = {chapter.name: chapter for chapter in MANIFEST.chapters}
 FIGURE_CALL = re.compile(r"\bplt\.show\(\)|\.savefig\(")
 LABEL = re.compile(r"^\(ch-[a-z0-9-]+\)=\n+# \S")
+PACKAGES = ("eae_core", "eae_book")
 LONGEST_CELL, LARGEST_FILE = 25, 1_000_000
 
 
@@ -186,3 +189,73 @@ def test_nothing_names_the_machine_or_the_moment(code_cells, notebook):
     for word in ("papermill", "execution", "iopub", "widgets", "ExecuteTime"):
         assert word not in metadata
     assert all("injected-parameters" not in tags(cell) for cell in code_cells)
+
+
+def called_names(cells):
+    """Calls in the cells, with what is called: names of both packages, or what hangs on them."""
+    known = {}
+    for cell in cells:
+        tree = ast.parse(cell.source)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in PACKAGES:
+                module = import_module(node.module)
+                for alias in node.names:  # an AttributeError names what is gone
+                    known[alias.asname or alias.name] = named(module, alias.name)
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                known.pop(node.name, None)  # a chapter's own, under the same name
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                known.pop(node.id, None)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (found := resolved(node.func, known)) is not None:
+                yield node, found
+
+
+def named(module, name):
+    """What `from module import name` gives: a submodule need not have been imported before."""
+    return (
+        getattr(module, name)
+        if hasattr(module, name)
+        else import_module(f"{module.__name__}.{name}")
+    )
+
+
+def resolved(node, known):
+    """What an expression `name` or `name.attribute` means, if the name is a package's."""
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        owner = known.get(node.value.id)
+        if inspect.ismodule(owner):
+            return getattr(owner, node.attr)
+    return None
+
+
+def test_calls_fit_the_signatures_of_what_is_called(code_cells):
+    """A chapter that no longer fits the packages is found without running it."""
+    seen = 0
+    for call, function in called_names(code_cells):
+        starred = any(isinstance(each, ast.Starred) for each in call.args)
+        if starred or any(keyword.arg is None for keyword in call.keywords):
+            continue
+        signature = inspect.signature(function)
+        try:
+            signature.bind(*call.args, **{each.arg: each.value for each in call.keywords})
+        except TypeError as error:
+            pytest.fail(f"{ast.unparse(call)}: {error}")
+        seen += 1
+    assert seen > 5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from eae_core import knn_entropy as h\nh(z, neighbours=3)",
+        "from eae_core import knn_entropy\nknn_entropy()",
+        "from eae_core import entropy\nentropy.gone(z)",
+        "from eae_book.checks import gone",
+    ],
+)
+def test_a_call_that_does_not_fit_is_found(source):
+    cells = [nbformat.v4.new_code_cell(source)]
+    with pytest.raises((pytest.fail.Exception, AttributeError, ImportError)):
+        test_calls_fit_the_signatures_of_what_is_called(cells)

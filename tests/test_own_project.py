@@ -31,6 +31,7 @@ def run(snippets):
     return names
 
 
+@pytest.mark.slow  # one of them compiles
 @pytest.mark.filterwarnings("default")  # of packages that the page shows beside ours
 def test_the_snippets_of_the_page_run(capsys):
     apart = [text for package in OTHERS for text in that_use(package)]

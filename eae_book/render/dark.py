@@ -71,7 +71,7 @@ def dark_picture(png: bytes, boxes: Boxes) -> bytes:
         dark[area] = light[area]
     buffer = io.BytesIO()
     flat = Image.fromarray(dark).quantize(256, dither=Image.Dither.NONE)
-    flat.save(buffer, format="PNG", optimize=True)
+    flat.save(buffer, format="PNG")  # optimize: 8 % smaller, in six times the time
     return buffer.getvalue()
 
 

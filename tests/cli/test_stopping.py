@@ -29,7 +29,13 @@ def start(*words):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        *(pytest.param(n, marks=pytest.mark.regress) for n in (signal.SIGTERM, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_leaves_a_checkpoint_one_line_and_status_130(tmp_path, said, number):
     folder = tmp_path / "run"
     words = ["train", *SMALL, "--output", folder, "--epochs"]

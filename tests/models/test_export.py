@@ -45,9 +45,18 @@ class Part(torch.nn.Module):
         return getattr(self.model, self.direction)(x)
 
 
+# Export takes a second each; the networks of the other models are those of the first of these.
+EXPORTED = ("eae", "rae_sn", "two_stage_vae")
+WAYS = [(name, "trace") for name in MODELS] + [
+    pytest.param(
+        name, "export", marks=pytest.mark.slow if name in EXPORTED else pytest.mark.regress
+    )
+    for name in MODELS
+]
+
+
 @pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
-@pytest.mark.parametrize("how", ["trace", pytest.param("export", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "how"), WAYS)
 def test_every_model_keeps_the_number_of_rows_open(name, how):
     model = build_model(name, (1, 8, 8), 3, width=2).eval()
     for direction, shape in (("encode", (1, 8, 8)), ("decode", (3,))):

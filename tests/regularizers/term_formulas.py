@@ -1,6 +1,7 @@
 """Every term once more, from its formula, in numpy: slow, in float64, and sharing no code."""
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy import integrate, special, stats
@@ -96,10 +97,16 @@ def mmd(z, scales=(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0), unbiased=True):
     for c in (2 * d * s for s in scales):
         kernel = c / (c + squares)
         pairs = (kernel.sum() - n) / (n * (n - 1)) if unbiased else kernel.mean()
-        to_gaussian = [_mean(stats.ncx2(d, s), lambda q, c=c: c / (c + q)) for s in np.sum(z**2, 1)]
-        between = _mean(stats.chi2(d, scale=2), lambda q, c=c: c / (c + q))
-        total += pairs - 2 * np.mean(to_gaussian) + between
+        to_gaussian, between = _kernel_means(c, d, tuple(np.sum(z**2, axis=1)))
+        total += pairs - 2 * to_gaussian + between
     return total
+
+
+@cache
+def _kernel_means(c, d, squares):
+    """Means over N(0, I) for points of these squared norms, and for a second Gaussian."""
+    to_gaussian = [_mean(stats.ncx2(d, s), lambda q: c / (c + q)) for s in squares]
+    return np.mean(to_gaussian), _mean(stats.chi2(d, scale=2), lambda q: c / (c + q))
 
 
 def energy(z, unbiased=True):

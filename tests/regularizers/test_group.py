@@ -1,12 +1,12 @@
 """Two ranks of unequal size score a batch as one process does: value and gradient of every term."""
 
-import multiprocessing
 import os
 import pickle
 
 import pytest
 import torch
 import torch.distributed as dist
+from rank_processes import rank_context
 from term_table import NAMES, SLICED, codes, terms
 
 from eae_core.regularizers import RadialLoss, build_regularizer, calibrated, radial_loss
@@ -61,7 +61,7 @@ def work(rank: int, folder: str) -> None:
 
 @pytest.mark.slow
 def test_two_ranks_are_one_process(tmp_path):
-    context = multiprocessing.get_context("spawn")
+    context = rank_context()
     processes = [context.Process(target=work, args=(rank, str(tmp_path))) for rank in range(2)]
     for process in processes:
         process.start()

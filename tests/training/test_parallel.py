@@ -90,7 +90,7 @@ def test_a_process_that_dies_ends_the_training_with_a_message_and_a_checkpoint(t
     )
 
 
-@pytest.mark.slow
+@pytest.mark.regress  # the same training, begun in another way
 def test_under_torchrun_the_processes_are_its_own(tmp_path):
     done = run_ranks("on", 2, tmp_path, torchrun=True)
     assert done.returncode == 0, done.stderr

@@ -107,7 +107,7 @@ def test_the_preference_turns_where_it_should(values):
     turn = m.turning_point(m.energy_frequencies(d, unbiased=False), d)
     assert 35 < turn < 55
     for n, sign in ((round(turn / 2), -1), (round(turn * 2.5), 1)):
-        pairs = [values(biased_energy, s, n, d, batches=4000, batch_norm=True) for s in SHAPES]
+        pairs = [values(biased_energy, s, n, d, batches=1000, batch_norm=True) for s in SHAPES]
         gap = pairs[1] - pairs[0]  # the same Gaussian draws
         assert sign * gap.mean() > 4 * gap.std() / math.sqrt(len(gap))
 
