@@ -4,7 +4,8 @@ The benchmarks of the estimator and of training, then the cells of the profile `
 most: EAE, AE, VAE, WAE, RAE-L2 and two-stage VAE on CIFAR-10 and faces, then their other seeds,
 then the rest. When time is nearly out, the cells under way write their checkpoints; records, sheets
 and what fits of unfinished checkpoints go into the output folder, in parts of at most 15 MiB.
-A small network leaves a GPU idle between its kernels, so several cells can run at once (--jobs).
+A small network leaves a GPU idle between its kernels, so several cells can run at once (--jobs),
+side by side where NVIDIA's MPS runs (`nvidia-cuda-mps-control -d`).
 
 Example:
     python workflow/gpu.py --minutes 9                             # or: make gpu
