@@ -1,8 +1,9 @@
 """Tensors that take long to compute, on disk: found again only if they are exactly what is asked.
 
 A file holds tensors, the key that says what they were made from, and their checksum. A file of
-another key, cut short or changed, counts as none and is replaced. A cache is a convenience: where
-it cannot be written, a line in the log says so and the work goes on.
+another key, cut short or changed, counts as none and is replaced. Processes that ask at the same
+time wait for the first, so that all have the same tensors: what a GPU computes twice differs. A
+cache is a convenience: where it cannot be written, a line in the log says so and the work goes on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -20,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from eae_core.data import data_root
-from eae_core.files import expanded, replacing
+from eae_core.files import LockedError, expanded, locked, replacing
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +56,32 @@ def cached_tensors(
     path = folder / f"{re.sub('[^A-Za-z0-9_.-]', '_', label)}-{digest}.safetensors"
     if (found := _read(path, text)) is not None:
         return found
-    found = {name: tensor.detach().cpu().contiguous() for name, tensor in compute().items()}
-    try:
-        with replacing(path) as temporary:
-            save_file(found, temporary, {"key": text, "sha256": tensors_checksum(found)})
-    except (OSError, SafetensorError) as error:  # the latter where the disk is full
-        _log.warning("what was computed is not kept for the next time: %s", error)
+    with _turn(path):
+        if (found := _read(path, text)) is not None:  # of the process waited for
+            return found
+        found = {name: tensor.detach().cpu().contiguous() for name, tensor in compute().items()}
+        try:
+            with replacing(path) as temporary:
+                save_file(found, temporary, {"key": text, "sha256": tensors_checksum(found)})
+        except (OSError, SafetensorError) as error:  # the latter where the disk is full
+            _log.warning("what was computed is not kept for the next time: %s", error)
     return found
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait while another process has the lock of a file; where none can be had, nobody waits."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(path))
+            except LockedError:
+                time.sleep(0.1)
+                continue
+            except OSError:
+                pass
+            break
+        yield
 
 
 def _read(path: Path, key: str) -> dict[str, Tensor] | None:

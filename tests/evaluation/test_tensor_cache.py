@@ -1,6 +1,8 @@
 """A cache gives back what was put in, or nothing: never anything else, never an error."""
 
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -25,6 +27,19 @@ class Counted:
 @pytest.fixture
 def compute():
     return Counted()
+
+
+def test_who_asks_at_the_same_time_waits_and_has_the_same(tmp_path, compute):
+    def slowly():
+        time.sleep(0.5)
+        return {"x": torch.rand(3), "calls": torch.tensor(compute.calls)} | compute()
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(cached_tensors, tmp_path, "a", KEY, slowly) for _ in range(4)]
+    assert compute.calls == 1
+    for found in asked[1:]:
+        assert torch.equal(found.result()["x"], asked[0].result()["x"])
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]  # no lock is left
 
 
 def test_computes_once(tmp_path, compute):
