@@ -178,8 +178,8 @@ def _search(
     distances, indices = _ranked(a, b, found, every, limit)
     if validate:
         distances = distances if unit == 1 else distances * unit
-        for unit, finer in pairwise(dict.fromkeys((unit, 1.0, fine))):
-            lost = (distances[:, -1] < unit * vanishing).nonzero()[:, 0]
+        for held, finer in pairwise(dict.fromkeys((unit, 1.0, fine))):
+            lost = (distances[:, -1] < held * vanishing).nonzero()[:, 0]
             if len(lost):
                 own = None if exclude is None else exclude[lost]
                 found = search_dense(x[lost], y, k, own, limit, finer)
