@@ -20,7 +20,7 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("photos", "borrowed", "convergence"),
+    ("photos", "borrowed", "convergence", "decoder_memory"),
     (
         "checks",
         "plotting",
