@@ -18,19 +18,6 @@ from eae_core.entropy import gaussian_entropy_bound, unit_ball_log_volume
 from eae_core.entropy.distributions import Distribution
 from eae_core.errors import check_integer
 
-__all__ = [
-    "Distribution",
-    "exponential",
-    "gaussian",
-    "laplace",
-    "spherical_t",
-    "standardized",
-    "student_t",
-    "two_gaussians",
-    "uniform_ball",
-    "uniform_cube",
-]
-
 
 def gaussian(dimension: int, *, condition: float = 1.0) -> Distribution:
     """Gaussian with mean 0, a covariance of the given condition number, and determinant 1.
@@ -307,8 +294,6 @@ def _cluster_information(half: float) -> float:
 
 def _degrees_of_freedom(df: float) -> float:
     if not 0.2 <= df < math.inf:
-        raise ValueError(
-            f"df must be a finite number of at least 0.2, got {df}: heavier tails overflow "
-            "float64, and the limit of large df is gaussian()"
-        )
+        reason = "heavier tails overflow float64, and the limit of large df is gaussian()"
+        raise ValueError(f"df must be a finite number of at least 0.2, got {df}: {reason}")
     return float(df)

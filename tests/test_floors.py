@@ -20,7 +20,7 @@ CORE = [
     ("__init__", "__main__"),
 ]
 BOOK = [
-    ("photos",),
+    ("photos", "borrowed", "convergence", "decoder_memory"),
     (
         "checks",
         "plotting",
@@ -33,7 +33,7 @@ BOOK = [
     ("studies", "gans"),
     ("revisions", "constraints"),
     ("records",),
-    ("runner", "sheets"),
+    ("runner", "sheets", "long_runs"),
     ("render",),
     ("cli",),
     ("__init__", "__main__"),

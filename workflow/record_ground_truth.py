@@ -20,11 +20,11 @@ from recording import add_places, new_record, run_script, script_parser
 from tqdm import tqdm
 
 from eae_book import distributions as laws
-from eae_book.distributions import Distribution
 from eae_book.records import write_record
 from eae_book.studies.gaussian_corrected import kpn_entropy
 from eae_book.studies.weighted import weighted_knn_entropy
 from eae_core.entropy import knn_entropy
+from eae_core.entropy.distributions import Distribution
 from eae_core.hardware import peak_memory_bytes
 
 EXPERIMENT = "ground-truth"

@@ -11,9 +11,10 @@ from typing import Any
 
 from recording import is_recorded, one_by_one
 
+from eae_book.borrowed import borrowed_features
 from eae_book.records import Record, read_record
 from eae_core.data import ImageSet, load_images
-from eae_core.evaluation import FeatureExtractor, borrowed_features, classifier_features
+from eae_core.evaluation import FeatureExtractor, classifier_features
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eae_book.cli.words import HELD_OUT
+from eae_book.cli.words import HELD_OUT, NETWORKS
 from eae_book.provenance import Provenance
 from eae_core.cli import evaluate
 from eae_core.cli import train as core
@@ -58,7 +58,7 @@ class RecordedTraining(core.Training):
             check_writable(given.records / given.file_as.split("/")[0])
         if given.score:
             self._check_scores()
-            self.networks = evaluate.networks(given.judges, self.images, given.device)
+            self.networks = chosen_networks(given.judges, self.images, given.device)
 
     def other_images(self) -> Images:
         """Test images, or training images that are held out.
@@ -98,8 +98,8 @@ class RecordedTraining(core.Training):
 
     def after_epoch(self) -> Callable[[int], None] | None:
         """Scores after the epochs of --score-at; they stay in the folder, one by one."""
+        from eae_book.convergence import convergence_scores
         from eae_core.cli.folders import write_json
-        from eae_core.evaluation import convergence_scores
         from eae_core.hardware import resolve_device
 
         given = self.arguments
@@ -212,6 +212,26 @@ def check_words(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--score-at takes shares above 0 and below 1, got {odd[0]:g}")
     if arguments.judge_on == HELD_OUT and arguments.limit is None:
         raise UsageError("--score-on held-out needs --limit: the images after it are held out")
+
+
+def chosen_networks(
+    names: Sequence[str] | None, train: Images, device: str
+) -> Sequence[FeatureExtractor]:
+    """The evaluation networks of `eae evaluate`, and CIFAR-10's classifier lent to other images."""
+    from eae_book.borrowed import borrowed_features
+    from eae_core.data import load_images
+
+    if not names or "cifar10" not in names:
+        return evaluate.networks(names, train, device)
+    if train.image_shape[0] != 3:
+        raise UsageError(f"the network cifar10 is for colour images, {train.name} is grey")
+    found: list[FeatureExtractor] = []
+    for name in NETWORKS:
+        if name == "cifar10":
+            found.append(borrowed_features(load_images(name), device=device))
+        elif name in names:
+            found += evaluate.networks([name], train, device)
+    return found
 
 
 def scored_epochs(arguments: argparse.Namespace) -> list[int]:

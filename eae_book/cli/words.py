@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from eae_core.cli.words import add_networks
-
+NETWORKS = ("classifier", "cifar10", "inception")  # whose features images are compared by
 TEST, HELD_OUT = "test", "held-out"
 
 
@@ -20,7 +19,10 @@ def add_score_words(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--score", action="store_true", help="score the model when it is trained")
     add("--samples", type=int, default=10_000, metavar="N", help="from each density (10000)")
-    add_networks(group, dest="judges")
+    text = "classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
+    text += "colour images without labels) and inception (768 features; slow on a CPU); default: "
+    text += "classifier where images are 32 x 32 and have labels, else inception"
+    add("--networks", nargs="+", choices=NETWORKS, metavar="NAME", dest="judges", help=text)
     add(
         "--score-on",
         dest="judge_on",

@@ -61,7 +61,6 @@ def entropy_of_samples(
     samples: int = 500,
     scales: Sequence[float] = SCALES,
     seed: int = 0,
-    memory_limit: int | None = None,
 ) -> ImageEntropy:
     r"""Entropy of the images that a model makes of codes from N(m, L L^T).
 
@@ -74,7 +73,6 @@ def entropy_of_samples(
         samples: codes, at least 2.
         scales: values of s, in any order.
         seed: of the codes u; the same on every device.
-        memory_limit: bytes for the Jacobians; None takes a share of what is free.
 
     Raises:
         ValueError: a mixture, whose codes are no affine image of N(0, I), or an impossible size.
@@ -106,9 +104,7 @@ def entropy_of_samples(
         def decode(u: Tensor) -> Tensor:
             return model.decode(mean + u @ factor.T)
 
-        singular = jacobian_singular_values(
-            decode, u.float().to(device), memory_limit=memory_limit
-        ).cpu()
+        singular = jacobian_singular_values(decode, u.float().to(device)).cpu()
     code_entropy = 0.5 * d * (LOG_TWO_PI + 1) + float(law.factors[0].diagonal().log().sum())
     # The singular values are those of J L, so the volume of L is in them already.
     return _summed(0.5 * d * (LOG_TWO_PI + 1), singular, scales, code_entropy)
@@ -121,7 +117,6 @@ def entropy_of_reconstructions(
     samples: int = 500,
     scales: Sequence[float] = SCALES,
     k: int = 1,
-    memory_limit: int | None = None,
 ) -> ImageEntropy:
     r"""Entropy of the images that a model makes of its own codes, whose law is not known.
 
@@ -135,7 +130,6 @@ def entropy_of_reconstructions(
         samples: the first so many for the stretch.
         scales: values of s.
         k: which neighbour.
-        memory_limit: bytes for the Jacobians.
 
     Raises:
         ValueError: fewer codes than samples, or an impossible size.
@@ -144,7 +138,7 @@ def entropy_of_reconstructions(
         raise ValueError(f"samples must be from 2 to the number of codes, {len(codes)}")
     with evaluation_mode(model) as device:
         z = codes[:samples].float().to(device)
-        singular = jacobian_singular_values(model.decode, z, memory_limit=memory_limit).cpu()
+        singular = jacobian_singular_values(model.decode, z).cpu()
     code_entropy = float(knn_entropy(codes.double(), k))
     return _summed(code_entropy, singular, scales, code_entropy)
 

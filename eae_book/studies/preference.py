@@ -37,7 +37,7 @@ def with_norm_spread(g: Tensor, spread: float) -> Tensor:
     with m the mean of a chi with d degrees of freedom. s = 0 is the sphere of radius sqrt(d).
 
     Example:
-        >>> z = with_norm_spread(torch.randn(5, 4), 0.0)
+        >>> z = with_norm_spread(torch.randn(5, 4, generator=torch.Generator().manual_seed(0)), 0.0)
         >>> bool(((z.norm(dim=1) - 2).abs() < 1e-6).all())
         True
     """

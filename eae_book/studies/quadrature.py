@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 from torch.func import jvp, vjp
 
-from eae_core.entropy.decoder import sampled_entropies
-from eae_core.entropy.jacobian import Decode, VolumeBlock, checked_output, derivable, try_decoder
+from eae_book.decoder_memory import memory_of
+from eae_core.entropy.decoder import VolumeBlock, sampled_entropies
+from eae_core.entropy.jacobian import Decode, checked_output, derivable, try_decoder
 from eae_core.errors import check_integer
 from eae_core.neighbors.engines import memory_to_use
 
@@ -147,13 +148,13 @@ def quadrature_blocks(
         )
     least = min(d, trial.outputs)  # of rows and columns
     steps, lost = min(steps, least), d - least
-    limit = memory_to_use(z.device, memory_limit)
+    limit, memory = memory_to_use(z.device, memory_limit), memory_of(decode, z)
     # One pass back keeps all of the passes forward; two bases in float64 grow with the steps.
-    each = probes * (2 * trial.total + (steps + 2) * 8 * (d + trial.outputs))
-    if trial.constant + each > limit:
-        need = trial.constant + each
+    each = probes * (2 * memory.total + (steps + 2) * 8 * (d + trial.outputs))
+    if memory.constant + each > limit:
+        need = memory.constant + each
         raise ValueError(f"memory_limit={limit} is too small: one code needs {need} bytes here")
-    rows = (limit - trial.constant) // each
+    rows = (limit - memory.constant) // each
     for codes, start in zip(z.split(rows), signs.split(rows), strict=True):
         alpha, beta = _bidiagonalize(
             decode, codes.repeat_interleave(probes, 0), start.flatten(0, 1)[:, :least], steps

@@ -150,12 +150,8 @@ def mean_of_term(
 
 
 def _square(frequencies: Frequencies, shape: Shape, d: int) -> Array:
-    square: Array = (_psi(shape, d, frequencies) - _psi("gaussian", d, frequencies)) ** 2
-    return square
-
-
-def _psi(shape: Shape, d: int, frequencies: Frequencies) -> Array:
-    return characteristic(shape, d, frequencies.t)[0]
+    psi, phi = (characteristic(each, d, frequencies.t)[0] for each in (shape, "gaussian"))
+    return (psi - phi) ** 2
 
 
 def _noise(frequencies: Frequencies, shape: Shape, d: int, batch_norm: bool) -> Array:
@@ -206,9 +202,8 @@ def turning_point(frequencies: Frequencies, d: int, *, batch_norm: bool = True) 
     gaussian = _noise(frequencies, "gaussian", d, batch_norm)
     sphere = _noise(frequencies, "sphere", d, batch_norm)
     weight = frequencies.weight
-    return max(
-        0.0, float(weight @ (gaussian - sphere) / (weight @ _square(frequencies, "sphere", d)))
-    )
+    square = weight @ _square(frequencies, "sphere", d)
+    return max(0.0, float(weight @ (gaussian - sphere) / square))
 
 
 def mean_sliced_wasserstein(shape: Shape, d: int, n: int, *, offset: float = 0.5) -> float:

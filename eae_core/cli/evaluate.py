@@ -87,26 +87,22 @@ def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequenc
     UsageError for images that a network is not for; OSError and ValueError for weights or data
     that are not to be had.
     """
-    from eae_core.data import ImageSet, load_images
+    from eae_core.data import ImageSet
     from eae_core.errors import require
-    from eae_core.evaluation import borrowed_features, classifier_features, inception_features
+    from eae_core.evaluation import classifier_features, inception_features
 
     require(["torch_fidelity", "sklearn"], extra="train,metrics")
     labelled = train if isinstance(train, ImageSet) and train.labels is not None else None
     own = labelled if train.image_shape[1:] == (32, 32) else None
     names = names or ["classifier" if own else "inception"]
-    if "cifar10" in names and train.image_shape[0] != 3:
-        raise UsageError(f"the network cifar10 is for colour images, {train.name} is grey")
     found: list[FeatureExtractor] = []
     if "classifier" in names:
         if not own:
             raise UsageError(
                 f"the network classifier needs labelled images of 32 x 32: for {train.name} take "
-                "cifar10 (colour images) or inception"
+                "inception"
             )
         found.append(classifier_features(own, device=device))
-    if "cifar10" in names:
-        found.append(borrowed_features(load_images("cifar10"), device=device))
     if "inception" in names:
         found.append(inception_features(device=device))
     return found

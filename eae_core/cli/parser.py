@@ -12,7 +12,6 @@ from eae_core.cli.words import (
     PROGRAM,
     VerbParser,
     add_data,
-    add_networks,
     add_output,
     add_shared,
     add_verb,
@@ -176,7 +175,10 @@ def _add_evaluate(verbs: Any) -> None:
     add_data(parser, required=True)
     text = "default: as many as test images, to 10000"
     parser.add_argument("--samples", type=int, metavar="N", help=text)
-    add_networks(parser)
+    names = ("classifier", "inception")
+    text = "default: classifier (trained on labels) where images are 32 x 32 and have labels, else "
+    text += "inception (768 features; slow on a CPU)"
+    parser.add_argument("--networks", nargs="+", choices=names, metavar="NAME", help=text)
     add_shared(parser, "--limit", "--seed")
 
 

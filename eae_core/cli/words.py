@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = "eae"
-NETWORKS = ("classifier", "cifar10", "inception")  # whose features images are compared by
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -69,12 +68,3 @@ def add_data(parser: argparse.ArgumentParser, *, note: str = "", **more: Any) ->
     add("--data", "--dataset", dest="dataset", metavar="WHERE", help=text, **more)
     text = "of own data, what is kept from training (0.1)"
     add("--test-fraction", type=float, default=0.1, metavar="F", help=text)
-
-
-def add_networks(parser: Any, **more: Any) -> None:
-    text = "classifier (trained on the data set's labels), cifar10 (CIFAR-10's classifier, for "
-    text += "colour images without labels) and inception (768 features; slow on a CPU); default: "
-    text += "classifier where images are 32 x 32 and have labels, else inception"
-    parser.add_argument(
-        "--networks", nargs="+", choices=NETWORKS, metavar="NAME", help=text, **more
-    )

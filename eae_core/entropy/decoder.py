@@ -19,10 +19,9 @@ from torch import Tensor, nn
 
 from eae_core.entropy.jacobian import (
     Decode,
-    VolumeBlock,
     jacobian_singular_values,
-    plan_blocks,
     singular_value_blocks,
+    try_decoder,
     without_rounding,
 )
 from eae_core.errors import check_integer
@@ -30,7 +29,7 @@ from eae_core.hardware import resolve_device
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
-CHUNK = 2**20  # numbers of the codes that are drawn together, whatever the memory limit
+CHUNK = 2**20  # numbers of the codes that are drawn together
 
 
 class RankDeficientWarning(UserWarning):
@@ -39,6 +38,15 @@ class RankDeficientWarning(UserWarning):
 
 class RankDeficientError(ValueError):
     """Without noise the entropy is minus infinity."""
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeBlock:
+    """Logarithms of volumes at a block of codes."""
+
+    volume: Tensor  #: (n,) float64
+    deficient: int = 0  #: codes at which the Jacobian loses a dimension
+    width: float = 0.0  #: sum over codes of how far the volume may lie from where it should
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +72,6 @@ def decoder_entropy(
     scale: float = 1e-4,
     seed: int = 0,
     dtype: torch.dtype | None = None,
-    memory_limit: int | None = None,
     device: str | torch.device = "cpu",
     progress: bool = False,
 ) -> DecoderEntropy:
@@ -85,7 +92,6 @@ def decoder_entropy(
             alone for each singular value that rounding of the Jacobian cannot tell from zero.
         seed: of the codes, which are the same on every device and in every dtype.
         dtype: of the codes; None takes the module's, or torch's default.
-        memory_limit: bytes of working memory; None takes a share of what is free.
         device: where codes are handed to the decoder.
         progress: show a bar.
 
@@ -110,9 +116,9 @@ def decoder_entropy(
     scale = _checked_scale(scale)
 
     def volumes(z: Tensor, _: torch.Generator) -> Iterator[VolumeBlock]:
-        plan = plan_blocks(decode, z, memory_limit)
-        for values in singular_value_blocks(decode, z, plan):
-            kept = without_rounding(values, plan.precision)
+        trial = try_decoder(decode, z)
+        for values in singular_value_blocks(decode, z, trial):
+            kept = without_rounding(values, trial.precision)
             lost = int((kept[:, -1] == 0).sum())
             yield VolumeBlock(_log_volume(kept, scale), deficient=lost)
 
@@ -161,7 +167,7 @@ def sampled_entropies(
     deficient, width = 0, 0.0
     with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
         dtype = _resolve_dtype(module, place, dtype)
-        rows = max(CHUNK // latent_dim, 1)  # drawn together, whatever the memory limit
+        rows = max(CHUNK // latent_dim, 1)
         for start in range(0, samples, rows):
             n = min(rows, samples - start)
             # In float64 and on the CPU, so that all devices and dtypes see the same codes.
@@ -177,9 +183,7 @@ def sampled_entropies(
     return torch.cat(values), deficient, width
 
 
-def log_volume(
-    decode: Decode, z: Tensor, *, scale: float = 1e-4, memory_limit: int | None = None
-) -> Tensor:
+def log_volume(decode: Decode, z: Tensor, *, scale: float = 1e-4) -> Tensor:
     r"""How far the decoder stretches volumes at each code, :math:`\tfrac12\log\det(J^T J + s^2 I)`.
 
     Options and errors are those of :func:`decoder_entropy`; the decoder is in evaluation mode
@@ -188,9 +192,9 @@ def log_volume(
     Args:
         decode: maps (n, d) to (n, ...).
         z: (n, d) codes, to (n,) in float64.
+        scale: s.
     """
-    values = jacobian_singular_values(decode, z, memory_limit=memory_limit)
-    return _log_volume(values, _checked_scale(scale))
+    return _log_volume(jacobian_singular_values(decode, z), _checked_scale(scale))
 
 
 def log_normal(z: Tensor) -> Tensor:

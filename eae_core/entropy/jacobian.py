@@ -1,13 +1,9 @@
-"""Singular values of a decoder's Jacobian at many codes, in blocks that fit into memory.
+"""Singular values of a decoder's Jacobian at many codes, block by block.
 
 A decoder has few inputs and many outputs, so its Jacobian is cheapest column by column: d tangents
 are pushed forward together, for a block of codes at a time. Where torch has no forward derivative
 of a decoder, one pass back for each output does the same. Rounding decides how small a singular
 value can be told from zero, so they are taken in float64 whatever the decoder computes in.
-
-Rules of our own for the tangents of linear layers and convolutions, for which torch multiplies
-zeros too, made it 1.7 times as fast (21 instead of 36 ms a code of Lee's generator, one thread, in
-blocks of the same size) in 150 lines: too many for that.
 """
 
 from __future__ import annotations
@@ -17,25 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-
-from eae_core.neighbors.engines import memory_to_use
 
 Decode = Callable[[Tensor], Tensor]
 
-#: memory that tangents take on their way, in tensors of the largest size. Measured on a processor
-#: with transposed convolutions: what goes in and out, copies in other layouts, and what the
-#: allocator keeps for the next layer.
-ALIVE = 12
-#: bytes of the largest tensor of a block; on a processor, larger ones fall out of its cache
-LARGEST_TENSOR = {"cpu": 8 * 2**20, "cuda": 2**30}
+#: of Jacobians in float64 at a time; fewer are slower, and tangents on their way through a
+#: convolutional decoder take tens of times as much
+BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**24}
 #: singular values up to this many rounding errors of the Jacobian's norm are zero as far as it can
 #: tell: those of dimensions that are lost lie below 1.2 in all networks and dtypes that were tried,
 #: others of bfloat16 above 2.5, of float32 above 1e5
@@ -43,9 +31,7 @@ ROUNDING_ERRORS = 2.0
 COMPARED = 8  # codes of which each is decoded beside two sets of others
 
 
-def jacobian_singular_values(
-    decode: Decode, z: Tensor, *, memory_limit: int | None = None
-) -> Tensor:
+def jacobian_singular_values(decode: Decode, z: Tensor) -> Tensor:
     """All d singular values (n, d) of the Jacobian at each code, the largest first, in float64.
 
     Where the output has fewer than d numbers, the missing ones are zero.
@@ -53,12 +39,11 @@ def jacobian_singular_values(
     Args:
         decode: maps (n, d) to (n, ...), each row by itself; call it in evaluation mode.
         z: (n, d) codes, in the dtype and on the device that the decoder computes in.
-        memory_limit: bytes of working memory; None takes a share of what is free.
 
     Raises:
         TypeError, ValueError: codes that are no (n, d) floats; an output that is no finite floats
             for each code by itself; no derivative, or one that is zero at all codes, as behind
-            ``detach`` or ``round``; a limit that is too small.
+            ``detach`` or ``round``.
 
     Example:
         >>> decode = torch.nn.Linear(2, 3, bias=False)
@@ -66,34 +51,39 @@ def jacobian_singular_values(
         >>> jacobian_singular_values(decode, torch.zeros(1, 2))
         tensor([[1., 1.]], dtype=torch.float64)
     """
-    plan = plan_blocks(decode, z, memory_limit)
-    return torch.cat(list(singular_value_blocks(decode, z, plan)))
+    return torch.cat(list(singular_value_blocks(decode, z, try_decoder(decode, z))))
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How codes go through a decoder within a limit."""
+class Trial:
+    """What one code tells of a decoder."""
 
-    rows: int  #: codes at a time
-    tangents: int  #: of d, at a time; 0 for passes back
+    forward: bool  #: whether torch has a forward derivative of it
     outputs: int  #: D
-    precision: float  #: relative, of what the decoder computes
+    precision: float  #: relative, of the coarser of code and output
 
 
-@dataclass(frozen=True, eq=False)
-class VolumeBlock:
-    """Logarithms of volumes at a block of codes."""
+def try_decoder(decode: Decode, z: Tensor) -> Trial:
+    """Check a decoder of codes z (n, d), and how it can be differentiated."""
+    if z.ndim != 2 or not z.is_floating_point() or z.numel() == 0:
+        raise ValueError(f"codes must be floats of shape (n, d), got {z.dtype} {tuple(z.shape)}")
+    load_forward_mode()
+    x = refuse_mixed_rows(decode, z)
+    try:
+        _push(decode, z[:1])
+        forward = True
+    except (NotImplementedError, RuntimeError):  # it ran without a derivative just now
+        forward = False
+    return Trial(forward, x.shape[1], max(torch.finfo(each.dtype).eps for each in (z, x)))
 
-    volume: Tensor  #: (n,) float64
-    deficient: int = 0  #: codes at which the Jacobian loses a dimension
-    width: float = 0.0  #: sum over codes of how far the volume may lie from where it should
 
-
-def singular_value_blocks(decode: Decode, z: Tensor, plan: Plan) -> Iterator[Tensor]:
+def singular_value_blocks(decode: Decode, z: Tensor, trial: Trial) -> Iterator[Tensor]:
     """:func:`jacobian_singular_values`, a block of codes at a time."""
+    size = BLOCK_BYTES.get(z.device.type, BLOCK_BYTES["cpu"])
+    rows = size // (8 * trial.outputs * z.shape[1])
     moved = False
-    for part in z.split(plan.rows):
-        values = _singular_values(_jacobian(decode, part, plan.tangents))
+    for part in z.split(min(max(rows, 1), 1000)):
+        values = _singular_values(_jacobian(decode, part, forward=trial.forward))
         moved = moved or bool(values.any())
         yield values
     if not moved:
@@ -109,64 +99,8 @@ def without_rounding(values: Tensor, precision: float) -> Tensor:
     return values.where(values > smallest, 0.0)
 
 
-def plan_blocks(decode: Decode, z: Tensor, memory_limit: int | None) -> Plan:
-    """Try the decoder on a few codes, and see how many of them fit into memory."""
-    trial, d = try_decoder(decode, z), z.shape[1]
-    limit = memory_to_use(z.device, memory_limit)
-    # The Jacobian as it comes, in float64, and two copies that the factorisation makes.
-    jacobian = trial.outputs * d * (z.element_size() + 3 * 8)
-    tangent = ALIVE * trial.largest if trial.forward else 2 * trial.total
-    each = jacobian + (d * tangent if trial.forward else tangent)
-    if trial.constant + each <= limit:
-        cap = LARGEST_TENSOR.get(z.device.type, limit) // (d * trial.largest)
-        rows = max(min((limit - trial.constant) // each, cap), 1)
-        return Plan(rows, d * trial.forward, trial.outputs, trial.precision)
-    fixed = trial.constant + jacobian
-    if not trial.forward or fixed + tangent > limit:
-        raise ValueError(
-            f"memory_limit={limit} is too small: one code needs {fixed + tangent} bytes here"
-        )
-    return Plan(1, (limit - fixed) // tangent, trial.outputs, trial.precision)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What one code with one tangent takes."""
-
-    forward: bool  #: whether torch has a forward derivative of the decoder
-    largest: int  #: bytes of the largest tensor
-    total: int  #: bytes of all tensors together
-    constant: int  #: bytes of the largest tensor that more codes do not make larger, a weight
-    outputs: int  #: D
-    precision: float  #: relative, of the coarser of code and output
-
-
-def try_decoder(decode: Decode, z: Tensor) -> Trial:
-    """Check a decoder, and measure what it takes: what doubles with the codes is no weight."""
-    if z.ndim != 2 or not z.is_floating_point() or z.numel() == 0:
-        raise ValueError(f"codes must be floats of shape (n, d), got {z.dtype} {tuple(z.shape)}")
-    load_forward_mode()
-    refuse_mixed_rows(decode, z)
-    try:
-        _push(decode, z[:1], torch.ones_like(z[:1]))
-        forward = True
-    except (NotImplementedError, RuntimeError):  # it ran without a derivative just now
-        forward = False
-    seen, outputs = [], z
-    for rows in (1, 2):
-        some = z[:1].expand(rows, -1).contiguous()
-        with torch.no_grad(), _Sizes() as mode:
-            outputs = _push(decode, some, torch.ones_like(z[:1])) if forward else decode(some)
-        seen.append(mode.sizes)
-    growing = [size for size in seen[0] if 2 * size in seen[1]]
-    constant = max((size for size in seen[0] if 2 * size not in seen[1]), default=0)
-    precision = max(torch.finfo(each.dtype).eps for each in (z, outputs))
-    numbers = outputs[0].numel()
-    return Trial(forward, max(growing), sum(growing), constant, numbers, precision)
-
-
-def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:
-    """Raise unless rows come out the same in another order, place and company, one by one."""
+def refuse_mixed_rows(decode: Decode, z: Tensor) -> Tensor:
+    """The output (rows, D) of some rows, if they come out the same in another place and company."""
     rows = z[:COMPARED]
     beside = torch.cat([1 - z[:1], rows.flip(0), z[-1:]])
     with torch.no_grad():
@@ -179,6 +113,7 @@ def refuse_mixed_rows(decode: Decode, z: Tensor) -> None:
             "decoder into evaluation mode, for batch normalisation and dropout mix or draw, and "
             "let it take codes (n, d) as n codes, not as a sequence of n"
         )
+    return first
 
 
 def checked_output(x: object, rows: int) -> Tensor:
@@ -215,32 +150,27 @@ def load_forward_mode() -> None:
         jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
 
 
-def _jacobian(decode: Decode, z: Tensor, tangents: int) -> Tensor:
-    """(n, D, d): so many columns at a time, or by passes back."""
-    if tangents:
-        with torch.no_grad():
-            # Of a view, torch would push tangents of all that it is a view of.
-            z = z.clone()
-            basis = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
-            columns = [_push(decode, z, chunk) for chunk in basis.split(tangents)]
-            jacobian = columns[0] if len(columns) == 1 else torch.cat(columns, 2)
-    else:
-        jacobian = _pull(decode, z)
+def _jacobian(decode: Decode, z: Tensor, *, forward: bool) -> Tensor:
+    """(n, D, d), by all tangents at once or by passes back."""
+    with torch.no_grad():
+        # Of a view, torch would push tangents of all that it is a view of.
+        jacobian = _push(decode, z.clone()) if forward else _pull(decode, z)
     if not jacobian.isfinite().all():
         raise ValueError("the decoder's derivative is NaN or infinite at some codes")
     return jacobian
 
 
-def _push(decode: Decode, z: Tensor, tangents: Tensor) -> Tensor:
-    """(n, D, t): what the decoder makes of (t, d) tangents at each code, itself computed once."""
+def _push(decode: Decode, z: Tensor) -> Tensor:
+    """(n, D, d): the d unit tangents pushed through at each code, itself computed once."""
 
     def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
         x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
         return x, moved
 
+    tangents = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     with derivable():
         x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
-    checked_output(x, len(z))  # (n, ...), and moved: (t, n, ...)
+    checked_output(x, len(z))  # (n, ...), and moved: (d, n, ...)
     return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
 
 
@@ -280,19 +210,3 @@ def gram_singular_values(tall: Tensor) -> Tensor:
     gram = tall.mT @ tall if outputs >= d else tall @ tall.mT  # not more eigenvalues than there are
     squares: Tensor = torch.linalg.eigvalsh(gram)
     return nn.functional.pad(squares.clamp_min(0).sqrt().flip(1), (0, d - squares.shape[1]))
-
-
-class _Sizes(TorchDispatchMode):
-    """Bytes of every tensor that an operation gives back."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.sizes: list[int] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        result = func(*args, **(kwargs or {}))
-        tensors = (leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor))
-        self.sizes += [tensor.numel() * tensor.element_size() for tensor in tensors]
-        return result

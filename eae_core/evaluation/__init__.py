@@ -19,11 +19,9 @@ from eae_core.evaluation.distances import (
     sliced_wasserstein_band,
 )
 from eae_core.evaluation.features import (
-    BorrowedFeatures,
     ClassifierFeatures,
     FeatureExtractor,
     FeatureNet,
-    borrowed_features,
     classifier_features,
     extract_features,
     train_classifier,
@@ -38,7 +36,7 @@ from eae_core.evaluation.fidelity import (
 from eae_core.evaluation.gaussianity import GaussianityReport, gaussianity_report
 from eae_core.evaluation.image_metrics import Reference, reference_features
 from eae_core.evaluation.inception import InceptionFeatures, eight_bit, inception_features
-from eae_core.evaluation.scores import Scores, convergence_scores, score_model
+from eae_core.evaluation.scores import Scores, score_model
 from eae_core.models.using import (
     decode_codes,
     encode_images,
@@ -49,14 +47,13 @@ from eae_core.models.using import (
 )
 
 __all__ = [
-    "DENSITIES", "Band", "BorrowedFeatures", "ClassifierFeatures", "DegenerateCodesError",
-    "Density", "FeatureExtractor", "FeatureNet", "FeatureStatistics", "GaussianityReport",
-    "InceptionFeatures", "KernelDistance", "PrecisionRecall", "Reference", "Scores",
-    "axis_distances", "axis_threshold", "borrowed_features", "classifier_features", "codes_needed",
-    "convergence_scores", "decode_codes", "eight_bit", "encode_images", "energy_band",
-    "energy_distance", "extract_features", "fit_density", "frechet_distance", "gaussianity_report",
-    "inception_features", "interpolate", "kernel_distance", "norm_band", "norm_distance",
-    "precision_recall", "reconstruct", "reconstruction_error", "reference_features",
-    "sample_images", "score_model", "sliced_wasserstein", "sliced_wasserstein_band",
-    "train_classifier",
+    "DENSITIES", "Band", "ClassifierFeatures", "DegenerateCodesError", "Density",
+    "FeatureExtractor", "FeatureNet", "FeatureStatistics", "GaussianityReport", "InceptionFeatures",
+    "KernelDistance", "PrecisionRecall", "Reference", "Scores", "axis_distances", "axis_threshold",
+    "classifier_features", "codes_needed", "decode_codes", "eight_bit", "encode_images",
+    "energy_band", "energy_distance", "extract_features", "fit_density", "frechet_distance",
+    "gaussianity_report", "inception_features", "interpolate", "kernel_distance", "norm_band",
+    "norm_distance", "precision_recall", "reconstruct", "reconstruction_error",
+    "reference_features", "sample_images", "score_model", "sliced_wasserstein",
+    "sliced_wasserstein_band", "train_classifier",
 ]  # fmt: skip

@@ -48,13 +48,6 @@ def check_codes(z: Tensor) -> Tensor:
     return z.detach().double().cpu()
 
 
-def _check_size(n: int, d: int = 1) -> None:
-    """Raise ValueError unless there can be samples of n >= 2 points in d >= 1 dimensions."""
-    if check_integer("n", n) < 2:
-        raise ValueError("n = 1 code is no sample to test; n must be at least 2")
-    check_integer("d", d)
-
-
 def _deviations(statistic: Callable[[Tensor], float], n: int, d: int, mean: float) -> np.ndarray:
     """Lower and upper 2.5 % of n times (statistic - mean) on seeded samples from N(0, I_d).
 
@@ -83,7 +76,8 @@ def axis_threshold(n: int, d: int, *, level: float = 0.05) -> float:
         >>> round(axis_threshold(1000, 1), 4), round(axis_threshold(1000, 64), 4)
         (0.0428, 0.0625)
     """
-    _check_size(n, d)
+    check_integer("n", n, 2)
+    check_integer("d", d)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     return float(stats.kstwo.isf(level / d, n))
@@ -112,7 +106,7 @@ def norm_band(n: int) -> Band:
         >>> f"{norm_band(10_000):.4f}"
         '0.0048 to 0.0148'
     """
-    _check_size(n)
+    check_integer("n", n, 2)
     return Band(float(stats.kstwo.ppf(TAIL, n)), float(stats.kstwo.isf(TAIL, n)))
 
 
@@ -151,8 +145,7 @@ def mean_gaussian_distance(d: int) -> float:
         >>> round(mean_gaussian_distance(1), 6)  # 2 / sqrt(pi)
         1.128379
     """
-    if d < 1:
-        raise ValueError(f"a dimension must be at least 1, got d = {d}")
+    check_integer("d", d)
     return 2 * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
 
 
@@ -170,8 +163,7 @@ def mean_distance_to_gaussian(squared_norms: np.ndarray, d: int) -> np.ndarray:
         >>> mean_distance_to_gaussian(np.array([0.0, 1e6]), 2).round(4)  # sqrt(pi/2), about |x|
         array([   1.2533, 1000.0005])
     """
-    if d < 1:
-        raise ValueError(f"a dimension must be at least 1, got d = {d}")
+    check_integer("d", d)
     log_t = np.arange(-_REACH, _REACH, _STEP)
     parts = []
     for s in np.array_split(squared_norms, max(1, math.ceil(len(squared_norms) / _BLOCK))):
@@ -188,7 +180,7 @@ def energy_band(n: int, d: int) -> Band:
 
     The mean is exact, the spread about it simulated, see :func:`_deviations`.
     """
-    _check_size(n, d)
+    check_integer("n", n, 2)
     low, high = (mean_gaussian_distance(d) + _energy_deviations(min(n, _ENERGY_POINTS), d)) / n
     return Band(float(low), float(high))
 
@@ -212,8 +204,7 @@ def sliced_wasserstein(z: Tensor, *, projections: int = PROJECTIONS, seed: int =
     .. math:: m_i = \int_{(i-1)/n}^{i/n} \Phi^{-1}(u)\, du
               = \varphi\bigl(\Phi^{-1}(\tfrac{i-1}n)\bigr) - \varphi\bigl(\Phi^{-1}(\tfrac in)\bigr)
 
-    exact on every line. In many dimensions it sees wrong means and variances, and little of the
-    shape.
+    exact on every line. In many dimensions it sees means and variances, and little of the shape.
 
     Args:
         z: (n, d) codes, n >= 2.
@@ -247,7 +238,8 @@ def sliced_wasserstein_band(
 
     Its mean square is exact, the spread about it simulated, see :func:`_deviations`.
     """
-    _check_size(n, d)
+    check_integer("n", n, 2)
+    check_integer("d", d)
     check_integer("projections", projections)
     deviations = _sliced_deviations(min(n, _SLICED_POINTS), d, projections, seed)
     low, high = np.sqrt(np.maximum(0.0, mean_squared_distance(n) + deviations / n))
@@ -267,7 +259,7 @@ def mean_squared_distance(n: int) -> float:
         >>> round(mean_squared_distance(2), 6)  # 2 - 2 sqrt(2) / pi
         1.099684
     """
-    _check_size(n)
+    check_integer("n", n, 2)
     means = n * _cell_means(n)
     step, total = 0.025, 0.0
     for y in np.arange(step / 2, 9.5, step):  # odd times odd: the other half is the same
@@ -292,11 +284,9 @@ def _directions(d: int, projections: int, seed: int) -> Tensor:
     """Random unit vectors, P x d; a line has one direction."""
     if d == 1:
         return torch.ones(1, 1, dtype=torch.float64)
-    # NumPy's generator: with torch's and the same small seed, the directions would be the very
-    # points of a sample that was drawn with torch.randn.
-    theta: Tensor = torch.from_numpy(np.random.default_rng(seed).standard_normal((projections, d)))
-    theta /= theta.norm(dim=1, keepdim=True)
-    return theta
+    # NumPy's generator: torch's, from the same small seed, would draw the points of its samples.
+    theta = torch.from_numpy(np.random.default_rng(seed).standard_normal((projections, d)))
+    return torch.nn.functional.normalize(theta, eps=0.0)
 
 
 @lru_cache(maxsize=16)

@@ -148,33 +148,6 @@ def score_model(
     )
 
 
-def convergence_scores(
-    model: Autoencoder,
-    train: Images,
-    test: Images,
-    extractor: FeatureExtractor,
-    *,
-    densities: Sequence[str] = ("standard", "mixture"),
-    samples: int = 10_000,
-    seed: int = 0,
-    batch_size: int = 500,
-    root: str | Path | None = None,
-) -> dict[str, float]:
-    """The few of :func:`score_model`'s numbers that show how far training has come.
-
-    The squared error on the test images and, for each density that can be fitted to the codes (and
-    the model's own, where it is another), the Frechet distance of its samples. At the last epoch
-    they are those of :func:`score_model` with the same arguments.
-    """
-    _check(model, train, test, samples)
-    fitted = _fit(densities, _codes(model, train, batch_size), seed, {})
-    drawn = _draw(model, fitted, samples, seed)
-    metrics = ImageMetrics([extractor], test, batch_size, 1, seed, root, progress=False)
-    error = reconstruction_error(model, test, batch_size=batch_size)
-    made = {name: decoded(model, z) for name, z in drawn.items()}
-    return _finite({"reconstruction_error": error, **metrics.distances(made)})
-
-
 def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
     if min(check_integer("samples", samples), len(train), len(test)) < _FEWEST:
         raise ValueError(

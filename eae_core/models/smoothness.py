@@ -101,6 +101,7 @@ def spectrally_normalize(network: nn.Module) -> None:
 
     Example:
         >>> layer = nn.Linear(3, 2)
+        >>> layer.weight.data = torch.tensor([[3.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
         >>> spectrally_normalize(layer)
         >>> for _ in range(50):
         ...     _ = layer.weight

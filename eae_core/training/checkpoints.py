@@ -22,7 +22,7 @@ from eae_core.files import replacing
 from eae_core.models import rebuild_model
 from eae_core.training.guards import TrainingError, first_nonfinite, unwrapped
 
-FORMAT_VERSION = 2  # 1 had no checksum
+FORMAT_VERSION = 2
 _HEADER = "eae_core"  # the one key of the file's metadata
 _GROUPS = ("weights", "optimizer", "random", "terms", "moments")
 _REMEDY = "restore a copy of it, or delete it to start anew"
@@ -87,7 +87,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
                 # clone: the tensor is a window on the file, which the next checkpoint replaces.
                 tensors[key] = file.get_tensor(key).clone()
         stated = header.pop("checksum", None)
-        if header.pop("format") > 1 and stated != _checksum(header, tensors):
+        del header["format"]
+        if stated != _checksum(header, tensors):
             raise ValueError("its checksum is another one")
         groups: dict[str, dict[str, Tensor]] = {name: {} for name in _GROUPS}
         for key, tensor in tensors.items():
@@ -143,9 +144,9 @@ def _read_header(path: Path, metadata: Mapping[str, str] | None) -> dict[str, An
         raise CheckpointError(
             f"{path} is a safetensors file, but no checkpoint of eae_core: its header is missing"
         ) from error
-    if version not in (1, FORMAT_VERSION):
+    if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} has checkpoint format {version}, this eae_core reads 1 and {FORMAT_VERSION}: "
+            f"{path} has checkpoint format {version}, this eae_core reads {FORMAT_VERSION}: "
             "open it with the version that wrote it, or train anew"
         )
     return header

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +16,7 @@ from eae_core.data import Source
 from eae_core.models import rebuild_model
 from eae_core.models.building import MODELS
 from eae_core.training.checkpoints import Checkpoint, CheckpointError
-from eae_core.training.options import LoopOptions, TrainOptions
+from eae_core.training.options import LoopOptions
 
 Identity: TypeAlias = dict[str, dict[str, Any]]
 
@@ -81,7 +81,6 @@ def describe_own(model: nn.Module) -> dict[str, Any]:
 def check_same_run(saved: Checkpoint, path: Path, identity: Mapping[str, Any], epochs: int) -> None:
     """Raise CheckpointError unless the run that is asked for is the saved one, or a longer one."""
     old = {"config": saved.config, "options": saved.options, "images": saved.images}
-    old = with_later_options(old, identity)
     free = [*FREE, *(["device"] if saved.epoch >= epochs else [])]  # nothing is left to compute
     ignored = {f"options.{option}" for option in free}
     found = [text for name, text in differences(old, identity) if name not in ignored]
@@ -117,25 +116,6 @@ def check_rebuilds(model: nn.Module) -> None:
             "are others, so that its checkpoint could not be loaded: set model.config = {} and "
             "load it with load_model(path, model=...)"
         )
-
-
-def with_later_options(saved: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity of a file as if it was written today: later options stand at their defaults."""
-    options = dict(_later(saved["options"], asked["options"], TrainOptions))
-    config = dict(saved["config"])
-    if config.get("name") in MODELS and isinstance(config.get("options"), Mapping):
-        now = asked["config"].get("options", {})
-        config["options"] = dict(_later(config["options"], now, MODELS[config["name"]][1]))
-    return {**saved, "options": options, "config": config}
-
-
-def _later(old: Mapping[str, Any], now: Mapping[str, Any], kind: type) -> Iterator[tuple[str, Any]]:
-    """The old options, then those of now that they lack, at the defaults of their class."""
-    yield from old.items()
-    defaults = {field.name: field.default for field in fields(kind)}
-    for name in now:
-        if name not in old and defaults.get(name, MISSING) is not MISSING:
-            yield name, defaults[name]
 
 
 def differences(

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from eae_core.data import load_folder
+from eae_core.evaluation import ClassifierFeatures, FeatureNet
 from eae_core.models import encode_images
 from eae_core.training import load_model
 
@@ -106,13 +107,19 @@ def test_a_path_begins_and_ends_at_the_reconstructions(said, place, model):
     assert (path[..., -24:] - ends[..., -24:]).abs().max() <= 1.01 / 255
 
 
+class Shrinking(FeatureNet):
+    """A network for images of any size."""
+
+    def features(self, x):
+        return super().features(torch.nn.functional.interpolate(x, (32, 32)))
+
+
 @pytest.mark.slow
 def test_evaluation_prints_and_leaves_its_numbers(said, place, tmp_path, monkeypatch):
     """On a classifier of random weights: which network is another matter."""
     from eae_core.cli import evaluate
-    from eae_core.evaluation import BorrowedFeatures, ClassifierFeatures, FeatureNet
 
-    network = BorrowedFeatures(ClassifierFeatures(FeatureNet(3, 10)), "nothing")
+    network = ClassifierFeatures(Shrinking(3, 10), "FD-nothing")
     monkeypatch.setattr(evaluate, "networks", lambda *words: [network])
     words = ["--data", place / "photos", "--test-fraction", "0.4", "--samples", 30]
     status, out, err = said("evaluate", place / "run", *words, "-o", tmp_path / "out", QUIET)
@@ -169,7 +176,7 @@ def refusals(place):
             "must lie in 2..1000, with the two ends",
         ),
         ([*evaluate, "--networks", "classifier"], "labelled"),
-        ([*evaluate, "--networks", "cifar10", "--samples", "4"], "--samples must be at least 5"),
+        ([*evaluate, "--samples", "4"], "--samples must be at least 5"),
         (["export", run], "say which: --onnx, --torch or --safetensors"),
     ]
 

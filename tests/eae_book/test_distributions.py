@@ -10,7 +10,6 @@ import torch
 from scipy import integrate, stats
 
 from eae_book.distributions import (
-    Distribution,
     exponential,
     gaussian,
     laplace,
@@ -21,6 +20,7 @@ from eae_book.distributions import (
     uniform_ball,
     uniform_cube,
 )
+from eae_core.entropy.distributions import Distribution
 
 # Laws of independent coordinates: ours in d dimensions, SciPy's for one coordinate.
 PRODUCTS: dict[str, tuple[Callable[[int], Distribution], stats.rv_continuous]] = {

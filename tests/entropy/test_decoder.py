@@ -12,15 +12,14 @@ from torch.profiler import ProfilerActivity, profile
 
 from eae_book.studies.half_sphere import HALF_SPHERE_ENTROPY, half_sphere, half_sphere_moments
 from eae_core import decoder_entropy
-from eae_core.entropy import gaussian_entropy_bound
+from eae_core.entropy import gaussian_entropy_bound, jacobian
 from eae_core.entropy.decoder import RankDeficientError, RankDeficientWarning, log_volume
 from eae_core.entropy.jacobian import (
-    Plan,
     gram_singular_values,
     jacobian_singular_values,
     load_forward_mode,
-    plan_blocks,
     singular_value_blocks,
+    try_decoder,
 )
 
 DOUBLE = {"dtype": torch.float64}
@@ -234,7 +233,7 @@ def test_autocast_is_known_by_its_output():
         with torch.autocast("cpu", torch.bfloat16):
             return model(z)
 
-    precision = plan_blocks(decode, torch.zeros(3, 6), None).precision
+    precision = try_decoder(decode, torch.zeros(3, 6)).precision
     assert precision == torch.finfo(torch.bfloat16).eps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)
@@ -244,42 +243,22 @@ def test_autocast_is_known_by_its_output():
     assert full.rank_deficient == 0
 
 
-def test_block_size_changes_nothing():
+def test_block_size_changes_nothing(monkeypatch):
     decode = convolutions()
-    plans = [plan_blocks(decode, torch.zeros(9, 5), limit) for limit in (15_000, 60_000, 10**8)]
-    assert plans[0].tangents < 5
-    assert plans[0].rows == 1 < plans[1].rows < plans[2].rows
-    results = [
-        decoder_entropy(decode, 5, samples=40, memory_limit=limit).values
-        for limit in (15_000, 60_000, 10**8)
-    ]
-    for other in results[1:]:
-        assert torch.allclose(results[0], other, rtol=0, atol=1e-5)
+    whole = decoder_entropy(decode, 5, samples=40).values
+    monkeypatch.setitem(jacobian.BLOCK_BYTES, "cpu", 1)
+    assert torch.allclose(whole, decoder_entropy(decode, 5, samples=40).values, rtol=0, atol=1e-5)
 
 
-def test_a_block_stays_within_the_limit_whatever_the_number_of_samples():
-    seen = []
-
-    def decode(z):
-        seen.append(len(z))
-        return torch.tanh(z.repeat(1, 50))
-
-    peaks = []
-    for samples in (50, 2000):
-        seen.clear()
-        decoder_entropy(decode, 4, samples=samples, memory_limit=100_000)
-        peaks.append(max(seen))
-    assert peaks[0] == peaks[1] < 50
-
-
-def test_memory_does_not_follow_the_number_of_samples():
+def test_memory_does_not_follow_the_number_of_samples(monkeypatch):
     """Not even behind the decoder: tangents of a view take the size of what it is a view of."""
     load_forward_mode()
-    largest = []
+    trial, largest = try_decoder(torch.tanh, torch.zeros(1, 4)), []
+    monkeypatch.setitem(jacobian.BLOCK_BYTES, "cpu", 8 * 8 * 4 * 4)
     for samples in (64, 640):
         z = torch.randn(samples, 4)
         with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-            list(singular_value_blocks(torch.tanh, z, Plan(8, 4, 4, 1e-7)))
+            list(singular_value_blocks(torch.tanh, z, trial))
         largest.append(max(event.cpu_memory_usage for event in seen.events()))
     assert largest[0] == largest[1] <= 8 * 4 * 4 * 8 + 64  # a Jacobian of 8 codes in float64
 
@@ -360,7 +339,6 @@ def test_an_output_that_is_no_tensor_of_floats_is_refused(decode):
         ({"scale": None}, "scale must be a finite number"),
         ({"dtype": "float32"}, r"such as torch\.float64, got 'float32'"),
         ({"scale": math.inf}, "scale must be"),
-        ({"memory_limit": 10}, "one code needs"),
         ({"dtype": torch.int64}, "dtype must be one of floats"),
         ({"device": "gpu"}, "unknown device"),
     ],
@@ -489,7 +467,7 @@ def decoders_without_a_plain_forward_derivative():
 
 
 @pytest.mark.parametrize("name", ["attention", "LSTM", "grid_sample", "an old function", "cdist"])
-def test_decoders_that_torch_differentiates_one_way_only(name):
+def test_decoders_that_torch_differentiates_one_way_only(name, monkeypatch):
     decode, d = decoders_without_a_plain_forward_derivative()[name]
     z = random_matrix(5, d).float()
     found = jacobian_singular_values(decode, z)
@@ -501,7 +479,8 @@ def test_decoders_that_torch_differentiates_one_way_only(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)
         whole = decoder_entropy(decode, d, samples=12)
-        parts = decoder_entropy(decode, d, samples=12, memory_limit=200_000)
+        monkeypatch.setitem(jacobian.BLOCK_BYTES, "cpu", 1)
+        parts = decoder_entropy(decode, d, samples=12)
         assert torch.allclose(whole.values, parts.values, rtol=0, atol=1e-4)
 
 

@@ -165,14 +165,15 @@ def test_no_sample_no_distance(distance, z, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: energy_band(1, 3), "n must be at least 2"),
+        (lambda: energy_band(1, 3), "n must be a whole number of at least 2"),
         (lambda: energy_band(5, 0), "d must be a whole number"),
-        (lambda: sliced_wasserstein_band(1, 3), "n must be at least 2"),
+        (lambda: sliced_wasserstein_band(1, 3), "n must be a whole number of at least 2"),
         (lambda: sliced_wasserstein(torch.zeros(3, 2), projections=0), "projections must be"),
         (lambda: sliced_wasserstein_band(5, 3, projections=0), "projections must be"),
-        (lambda: mean_squared_distance(1), "n must be at least 2"),
-        (lambda: mean_gaussian_distance(0), "dimension must be at least 1"),
-        (lambda: mean_distance_to_gaussian(np.zeros(1), 0), "dimension must be at least 1"),
+        (lambda: mean_squared_distance(1), "n must be a whole number of at least 2"),
+        (lambda: mean_gaussian_distance(0), "d must be a whole number"),
+        (lambda: mean_distance_to_gaussian(np.zeros(1), 0), "d must be a whole number"),
+        (lambda: sliced_wasserstein_band(5, 0), "d must be a whole number"),
     ],
 )
 def test_impossible_sizes_are_named(call, message):

@@ -112,7 +112,7 @@ def test_no_sample_no_statistic(function, z, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: norm_band(1), "n must be at least 2"),
+        (lambda: norm_band(1), "n must be a whole number of at least 2"),
         (lambda: axis_threshold(10, 0), "d must be a whole number"),
         (lambda: axis_threshold(10, 2, level=0.0), "level must lie between 0 and 1"),
         (lambda: normal_quantiles(torch.zeros(3, 1), points=1), "at least 2 points"),

@@ -9,6 +9,7 @@ from golden import LOOSE, Numbers, golden, looked_at
 from golden_models import SHAPE, D, bytes_of, draw, images, read
 from torch import Tensor, nn
 
+from eae_book.borrowed import BorrowedFeatures
 from eae_book.gans import unpadded_images
 from eae_book.studies.encoder_bounds import fit_encoder_bound
 from eae_book.studies.gaussian_corrected import kpn_entropy
@@ -23,7 +24,6 @@ from eae_core.entropy.decoder import decoder_entropy
 from eae_core.evaluation import (
     DENSITIES,
     Band,
-    BorrowedFeatures,
     ClassifierFeatures,
     FeatureNet,
     encode_images,

@@ -146,7 +146,7 @@ def test_other_files_are_named(tmp_path):
 
 def test_another_format_is_named(copy):
     rewritten_header(copy, lambda header: header.update(format=99))
-    with pytest.raises(CheckpointError, match="format 99, this eae_core reads 1 and 2"):
+    with pytest.raises(CheckpointError, match="format 99, this eae_core reads 2"):
         load_model(copy)
 
 

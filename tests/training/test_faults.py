@@ -1,6 +1,5 @@
 """What happens to files, machines and models while they train, and what is said of it."""
 
-import json
 import os
 import random
 import re
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
 import eae_book.constraints  # noqa: F401 (makes them known by name)
@@ -106,22 +104,6 @@ def test_weights_that_are_not_the_models_are_named_with_the_file(
     with pytest.raises(CheckpointError, match=message):
         fit(model, images(), options(), checkpoint=path)
     assert model.calls == 0
-
-
-def test_a_checkpoint_of_the_first_format_is_still_read(digits, path):
-    """It had no checksum, no later options and no moments."""
-    model = small()
-    fit(model, digits, options(epochs=1, batch_size=10), checkpoint=path)
-    saved = read_checkpoint(path)
-    header = {name: value for name, value in vars(saved).items() if not isinstance(value, dict)}
-    plain = {name: getattr(saved, name) for name in ("config", "options", "images")}
-    for name in ("devices", "num_nodes", "strategy", "recompute_moments"):
-        del plain["options"][name]
-    groups = ("weights", "optimizer", "random", "terms")
-    tensors = {f"{g}:{name}": t for g in groups for name, t in getattr(saved, g).items()}
-    save_file(tensors, path, {"eae_core": json.dumps({**header, **plain, "format": 1})})
-    torch.testing.assert_close(load_model(path).state_dict(), model.state_dict())
-    assert len(fit(small(), digits, options(batch_size=10), checkpoint=path).epochs) == 2
 
 
 def test_the_checksum_is_of_names_kinds_and_header_too():
