@@ -163,7 +163,7 @@ def findings(root: Path) -> Iterator[str]:
             "**A stronger metric sees less.** On faces, Inception's Fréchet distance of samples "
             f"(768 features) is {fid['eae-w0']:.2f} with batch normalisation alone and "
             f"{_best(fid):.2f} with the term, where reconstructions have {fid['rebuilt']:.2f}: "
-            "{ref}`Chapter 9 <faces-inception>`."
+            "{ref}`Chapter 9 <ch-eae-celeba>`."
         )
     if colour:
         yield (
