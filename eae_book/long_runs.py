@@ -63,13 +63,25 @@ def distance(record: Record, images: str, root: str | Path | None = None) -> flo
         >>> distance(run, "reconstruction") < distance(run, "mixture") < distance(run, "own")
         True
     """
-    if record.parameters["dataset"] in MEASURED_AGAIN:
-        record = recorded("models-inception-long", root)[record.run]
+    record = with_distances(record, root)
     name = next(name for name in record.parameters["extractors"] if name != "FID-768")
     prefix = f"fd_{name.removeprefix('FD-')}_"
     if images == "own":
         images = "prior" if f"{prefix}prior" in record.metrics else "standard"
     return float(record.metrics[prefix + images])
+
+
+def with_distances(record: Record, root: str | Path | None = None) -> Record:
+    """The record that has the distances of a long run: its own, or the one of Inception.
+
+    Example:
+        >>> runs = [long_runs(dataset)["AE"][0] for dataset in ("mnist", "cifar10")]
+        >>> [with_distances(run).experiment for run in runs]
+        ['models-long', 'models-inception-long']
+    """
+    if record.parameters["dataset"] in MEASURED_AGAIN:
+        return recorded("models-inception-long", root)[record.run]
+    return record
 
 
 def linear_error(dataset: str, latent_dim: int, root: str | Path | None = None) -> float:
