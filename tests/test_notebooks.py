@@ -183,7 +183,7 @@ def test_nothing_names_the_machine_or_the_moment(code_cells, notebook):
         output.get("data", {}).pop("image/png", None)  # any letters may stand there
     text = json.dumps(notebook)
     here = [path_pattern(str(ROOT)), path_pattern(sys.prefix)]
-    for path in [*here, "/home/[a-z]", "/root/", "/Users/[A-Za-z]", "/tmp/"]:
+    for path in [*here, "/(home|Users)/[A-Za-z]", "/(root|tmp)/"]:
         assert re.search(path, text) is None, path
     metadata = json.dumps([notebook.metadata, *(cell.metadata for cell in notebook.cells)])
     for word in ("papermill", "execution", "iopub", "widgets", "ExecuteTime"):

@@ -148,7 +148,7 @@ def findings(root: Path) -> Iterator[str]:
         yield (
             "**Of today's terms it draws the best digits.** With codes of 64 numbers the distance "
             f"is {wide['knn']:.1f}, {wide['pin']:.1f} with the lengths held, and {terms[term]:.1f} "
-            f"for the best of its relatives, {REGULARIZER_NAMES[term]}: "
+            f"for the best of its relatives, {REGULARIZER_NAMES.get(term, term)}: "
             "{ref}`Chapter 20 <ch-better-term>`."
         )
     n, d = 100, 16
