@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from called_verbs import caller
 from PIL import Image
 
 from eae_core.cli import main
@@ -10,12 +11,7 @@ from eae_core.cli import main
 @pytest.fixture
 def said(capsys):
     """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
+    return caller(main, capsys)
 
 
 def write_photos(folder, count=40):

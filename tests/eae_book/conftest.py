@@ -1,6 +1,7 @@
 """A tiny checkout for the tests of the suite."""
 
 import pytest
+from called_verbs import caller
 from tiny_checkout import code, entry, write_manifest, write_notebook
 
 from eae_book.cli import main
@@ -18,9 +19,4 @@ def project(tmp_path):
 @pytest.fixture
 def said(capsys):
     """Call a verb in this process; returns the status and what it wrote."""
-
-    def said(*words):
-        status = main([str(word) for word in words])
-        return status, *capsys.readouterr()
-
-    return said
+    return caller(main, capsys)
