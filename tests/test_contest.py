@@ -14,9 +14,15 @@ from parts import parts_of
 from eae_book.cli.parser import build_parser
 from eae_book.records import load_records, stale
 from eae_book.studies.contest_entries import enter
-from eae_book.studies.pinned_variants import pinned_coverage_loss
+from eae_book.studies.pinned_variants import pinned_coverage_loss, pinned_whitened_loss
 from eae_core.models import MODELS, build_model
-from eae_core.regularizers import REGULARIZERS, build_regularizer, entropy_radial_loss
+from eae_core.regularizers import (
+    REGULARIZERS,
+    build_regularizer,
+    entropy_radial_loss,
+    radial_loss,
+)
+from eae_core.regularizers.entropy_radial import RADIAL_WEIGHT
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +129,14 @@ def test_variants_add_what_they_say_to_the_pin():
         term = build_regularizer(name)
         more, more_aligned = term(z) - pinned, term(aligned) - entropy_radial_loss(aligned)
         assert 0 < more < more_aligned
+
+
+def test_the_entropy_of_whitened_codes_changes_under_a_linear_map_by_its_determinant_alone():
+    z = torch.randn(200, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    change = torch.randn(4, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    values = [pinned_whitened_loss(c) - RADIAL_WEIGHT * radial_loss(c) for c in (z, z @ change)]
+    expected = float(torch.linalg.slogdet(change).logabsdet)
+    assert float(values[0] - values[1]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_coverage_costs_where_no_code_is_and_pulls_the_nearest_code_there():

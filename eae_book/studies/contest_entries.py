@@ -6,6 +6,7 @@ from eae_book.studies.pinned_variants import (
     pinned_coverage_loss,
     pinned_decorrelated_loss,
     pinned_slices_loss,
+    pinned_whitened_loss,
 )
 from eae_book.studies.sphere_encoder import SphereEncoder, SphereOptions
 from eae_core.models import MODELS
@@ -19,3 +20,4 @@ def enter() -> None:
     REGULARIZERS["pinned_decorrelated"] = as_module("PinnedDecorrelated", pinned_decorrelated_loss)
     REGULARIZERS["pinned_slices"] = as_module("PinnedSlices", pinned_slices_loss)
     REGULARIZERS["pinned_coverage"] = as_module("PinnedCoverage", pinned_coverage_loss)
+    REGULARIZERS["pinned_whitened"] = as_module("PinnedWhitened", pinned_whitened_loss)

@@ -6,8 +6,15 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.regularizers import covariance_loss, entropy_radial_loss, sliced_wasserstein_loss
+from eae_core.regularizers import (
+    covariance_loss,
+    entropy_radial_loss,
+    knn_entropy_loss,
+    radial_loss,
+    sliced_wasserstein_loss,
+)
 from eae_core.regularizers.common import BatchReduction, term
+from eae_core.regularizers.entropy_radial import RADIAL_WEIGHT
 
 FLOOR = 1e-6  # of distances, as EAE has it in training
 SLICES_WEIGHT = 50.0  # nats per unit of the sliced Wasserstein term
@@ -45,6 +52,34 @@ def pinned_slices_loss(
         True
     """
     return entropy_radial_loss(z, floor=FLOOR) + SLICES_WEIGHT * sliced_wasserstein_loss(z)
+
+
+@term
+def pinned_whitened_loss(
+    z: Tensor, *, reduction: BatchReduction = "mean", group: Group = None
+) -> Tensor:
+    r"""The pinned entropy, its neighbours looked for among whitened codes.
+
+    .. math:: -\hat H(W z) - \tfrac12 \log\det C + 20 R(z) , \qquad W C W^\top = I
+
+    The entropy part estimates the same number, and a linear map A adds :math:`-\log |\det A|` to
+    it exactly, which of neighbours among the codes themselves is only true of a large batch.
+
+    Returns:
+        A scalar in nats.
+
+    Example:
+        >>> z = torch.randn(100, 4, generator=torch.Generator().manual_seed(0))
+        >>> near = pinned_whitened_loss(z) - entropy_radial_loss(z)
+        >>> bool(near.abs() < 0.5)
+        True
+    """
+    centred = z - z.mean(0)
+    factor = torch.linalg.cholesky(centred.T @ centred / len(z))
+    white = torch.linalg.solve_triangular(factor, centred.T, upper=False).T
+    entropy = knn_entropy_loss(white, floor=FLOOR) - factor.diagonal().log().sum()
+    pinned: Tensor = entropy + RADIAL_WEIGHT * radial_loss(z)
+    return pinned
 
 
 @term
