@@ -11,7 +11,20 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from eae_book.records import new_record, save_record
-from eae_book.render.front import CHAPTER, FRONT, GAP, SETS, VARIANTS, front_files
+from eae_book.render.front import (
+    CHAPTER,
+    FRONT,
+    GAP,
+    NEIGHBOURS,
+    REGULARIZER_NAMES,
+    SETS,
+    VARIANTS,
+    _best,
+    _contest,
+    _distances,
+    _inception,
+    front_files,
+)
 from eae_core.evaluation.sheets import sheet_names, write_sheet
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -98,3 +111,25 @@ def test_the_answer_has_the_numbers_of_the_first_finding():
         r"falls from (\d+) with batch normalisation alone to (\d+)", files["_answer.md"]
     )
     assert said.groups() == (f"{float(none):.0f}", f"{float(low):.0f}")
+
+
+def test_the_words_beside_the_numbers_are_true_of_the_records():
+    root = ROOT / "data" / "results"
+    with_term = {}  # distance with the term at its best, over batch normalisation alone
+    for dataset in ("mnist", "celeba64", "cifar10"):
+        found = _distances(dataset, root)
+        with_term[dataset] = _best(found) / found["eae-w0"]
+    assert with_term["mnist"] < 0.6, "it works"
+    assert 0.7 < with_term["celeba64"] < 0.9, "a little"
+    assert 0.9 < with_term["cifar10"] < 1, "it hardly matters"
+    fitted = _distances("mnist", root, "mixture")
+    assert fitted["ae"] < _best(_distances("mnist", root)), "you do not need it"
+    terms = _contest("mnist", 16, root)
+    others = {terms[name] for name in REGULARIZER_NAMES if name in terms}
+    assert len(others) >= 7
+    assert max(terms[name] for name in NEIGHBOURS) < min(others), "draw the best digits"
+    inception = _inception(root)
+    seen = _best(inception) / inception["eae-w0"]
+    assert with_term["celeba64"] < seen < 1, "sees less"
+    text = front_files(root)["_front.md"]
+    assert len(re.findall(r"^\d\. \*\*", text, re.MULTILINE)) == 6
