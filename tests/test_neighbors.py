@@ -107,6 +107,10 @@ def test_gradient_does_not_flow_through_the_search():
         ({"x": torch.rand(5, 2), "y": torch.rand(5, 3)}, "same d"),
         ({"x": torch.rand(5, 2), "k": 5}, r"1\.\.4"),
         ({"x": torch.rand(5, 2), "y": torch.rand(3, 2), "k": 4}, r"1\.\.3"),
+        (
+            {"x": torch.rand(2, 1), "y": torch.rand(3, 1), "exclude": torch.arange(2), "k": 3},
+            r"1\.\.2",
+        ),
         ({"x": torch.rand(5, 2), "engine": "ball"}, "there are auto"),
         ({"x": torch.rand(5, 2), "memory_limit": 0}, "memory_limit"),
         ({"x": torch.rand(5, 2).int()}, "float32 or float64"),

@@ -76,9 +76,12 @@ def test_codes_of_a_folder_and_of_files(said, place, model, tmp_path):
     pictures = [place / "photos" / name for name in ("001.jpg", "000.png")]
     assert said("encode", place / "run", *pictures, "-o", "two.npy")[0] == 0
     np.testing.assert_allclose(np.load("two.npy"), expected[[1, 0]], atol=1e-5)
-    words = ["--data", place / "photos", "--split", "test", "--limit", 3, "-o", "test.npy"]
+    words = ["--data", place / "photos", "--split", "test", "--limit", 3, "-o", "test.npz"]
     assert said("encode", place / "run", *words, QUIET)[0] == 0
-    assert np.load("test.npy").shape == (3, 2)
+    held_out = encode_images(model, load_folder(place / "photos", (20, 24), "test"))
+    found = np.load("test.npz")
+    np.testing.assert_allclose(found["codes"], held_out[:3], atol=1e-5)
+    assert found.files == ["codes"]  # the folder's list of files has another order
 
 
 def test_reconstructions_stand_below_their_images(said, place, model):

@@ -250,6 +250,13 @@ def test_block_size_changes_nothing(monkeypatch):
     assert torch.allclose(whole, decoder_entropy(decode, 5, samples=40).values, rtol=0, atol=1e-5)
 
 
+def test_codes_drawn_in_turns_are_those_drawn_together(monkeypatch):
+    decode = network()
+    whole = decoder_entropy(decode, 6, samples=40).values
+    monkeypatch.setattr("eae_core.entropy.decoder.CHUNK", 8 * 6)
+    assert torch.allclose(whole, decoder_entropy(decode, 6, samples=40).values, rtol=0, atol=1e-5)
+
+
 def test_memory_does_not_follow_the_number_of_samples(monkeypatch):
     """Not even behind the decoder: tangents of a view take the size of what it is a view of."""
     load_forward_mode()

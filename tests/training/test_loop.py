@@ -138,6 +138,27 @@ def test_every_epoch_has_its_own_order_of_all_images():
     assert len({tuple(order) for order in orders}) == 4
 
 
+@pytest.mark.parametrize("loaded", [False, True])
+def test_every_epoch_draws_its_own_augmentation(tiny, tiny_kind, loaded):
+    seen = []
+
+    class Noise(torch.utils.data.Dataset):
+        def __len__(self):
+            return 20
+
+        def __getitem__(self, index):
+            return torch.rand(2, 4, 4)
+
+    class Seen(tiny_kind):
+        def loss(self, x):
+            seen.append(x)
+            return super().loss(x)
+
+    data = torch.utils.data.DataLoader(Noise(), 5) if loaded else Noise()
+    fit(tiny(kind=Seen), data, options())
+    assert len(torch.cat(seen).unique(dim=0)) == 2 * 20
+
+
 def test_the_model_ends_in_evaluation_mode_with_float32_weights(tiny, images):
     model = tiny()
     fit(model, images(), options(precision="bf16-mixed", channels_last=True))

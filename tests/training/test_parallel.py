@@ -12,7 +12,7 @@ from torch import nn
 
 from eae_core.training import TrainOptions, fit
 from eae_core.training.checkpoints import read_checkpoint
-from eae_core.training.parallel import whole_batch
+from eae_core.training.parallel import ProcessLost, whole_batch
 
 
 def run_ranks(job, count, folder, *, torchrun=False):
@@ -88,6 +88,31 @@ def test_a_process_that_dies_ends_the_training_with_a_message_and_a_checkpoint(t
     torch.testing.assert_close(
         weights["eae.decoder.0.weight"], whole["eae.decoder.0.weight"], rtol=0, atol=1e-6
     )
+
+
+def test_a_step_whose_gradients_were_lost_is_not_in_the_checkpoint(
+    tiny, images, tiny_kind, tmp_path, monkeypatch
+):
+    """Its terms are noted by then: the other process ended after them."""
+
+    def lost(gradient):
+        raise RuntimeError("gloo: connection closed")
+
+    class Losing(tiny_kind):
+        def loss(self, x):
+            terms = super().loss(x)
+            if self.calls == 3:
+                terms["loss"].register_hook(lost)
+            return terms
+
+    for module in ("run", "trainer"):
+        monkeypatch.setattr(f"eae_core.training.{module}.is_lost_process", lambda error: True)
+    path = tmp_path / "tiny.safetensors"
+    options = TrainOptions(epochs=1, batch_size=5, device="cpu", progress=False)
+    with pytest.raises(ProcessLost, match="epoch 1, step 3"):
+        fit(tiny(kind=Losing), images(), options, checkpoint=path)
+    saved = read_checkpoint(path)
+    assert (saved.step, len(saved.terms["rows"])) == (2, 2)
 
 
 @pytest.mark.regress  # the same training, begun in another way
