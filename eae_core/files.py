@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import glob
+import json
 import os
 import platform
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 try:
     import fcntl
@@ -62,6 +63,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # after a move nothing is left to remove
             temporary.unlink()
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write JSON that a reader can read too, whole or not at all; OSError as `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:

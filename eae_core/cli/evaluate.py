@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eae_core.cli.folders import write_json
 from eae_core.cli.models import check_pictures, data_for, first_of, model_file, open_model
 from eae_core.cli.tables import print_table
 from eae_core.errors import UsageError, refusing
@@ -27,7 +26,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Print the scores of a model, and leave them and a picture in a folder."""
     from eae_core.evaluation import DENSITIES, codes_needed, gaussianity_report, score_model
     from eae_core.evaluation.sheets import COLUMNS
-    from eae_core.files import check_writable
+    from eae_core.files import check_writable, write_json
     from eae_core.models import encode_images
     from eae_core.seeds import check_seed
 

@@ -17,7 +17,7 @@ from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, save_arrays
 from eae_core.cli.models import first_of
 from eae_core.cli.words import PROGRAM
 from eae_core.errors import CommandError, UsageError, printable, refusing
-from eae_core.files import LockedError, locked
+from eae_core.files import LockedError, locked, write_json
 
 if TYPE_CHECKING:
     from eae_core.data import Images
@@ -193,7 +193,7 @@ class Training:
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write them into the folder."""
-        folders.write_json(results, self.folder / RECORD)
+        write_json(results, self.folder / RECORD)
 
     def _write_codes(self) -> str:
         """The codes of training images, to which densities are fitted; of some, if many."""
