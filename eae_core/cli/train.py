@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from eae_core.cli import folders
 from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, save_arrays
 from eae_core.cli.models import first_of
-from eae_core.cli.words import PROGRAM
+from eae_core.cli.parser import PROGRAM
 from eae_core.errors import CommandError, UsageError, printable, refusing
 from eae_core.files import LockedError, locked, write_json
 
