@@ -131,9 +131,7 @@ def export(arguments: argparse.Namespace) -> int:
 
 def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
     """The codes (n, d) of the images to make."""
-    import torch
-
-    from eae_core.models.using import evaluation_mode
+    from eae_core.models.using import draw_codes
     from eae_core.seeds import check_seed
 
     if arguments.n < 1:
@@ -142,9 +140,7 @@ def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
         check_seed(arguments.seed, "--seed")
         if arguments.distribution != "own":
             return _density(model, arguments).sample(arguments.n, seed=arguments.seed)
-    with evaluation_mode(model):
-        generator = torch.Generator().manual_seed(arguments.seed)
-        return model.draw_codes(arguments.n, generator=generator).float().cpu()
+    return draw_codes(model, arguments.n, seed=arguments.seed)
 
 
 def _density(model: Autoencoder, arguments: argparse.Namespace) -> Density:
