@@ -229,10 +229,8 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        copied.__dict__ = {
-            name: value if name == "group" else copy.deepcopy(value, memo)
-            for name, value in self.__dict__.items()
-        }
+        memo[id(self.group)] = self.group  # one that cannot be copied
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
 
     def __getstate__(self) -> dict[str, Any]:
