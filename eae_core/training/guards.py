@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -160,14 +161,12 @@ def first_nonfinite_output(model: Any, x: Tensor) -> str | None:
     """
     found: list[str] = []
 
-    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def look(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor) and not output.isfinite().all():
-                found.append(name)
+    def look(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and not output.isfinite().all():
+            found.append(name)
 
-        return module.register_forward_hook(look)
-
-    handles = [watch(name, module) for name, module in model.named_modules() if name]
+    layers = ((name, module) for name, module in model.named_modules() if name)
+    handles = [module.register_forward_hook(partial(look, name)) for name, module in layers]
     try:
         with torch.no_grad(), suppress(Exception):  # it will fail as it did before
             model.loss(x)
