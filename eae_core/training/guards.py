@@ -43,13 +43,6 @@ class LossLog:
 
     They stay on the device, so that no step has to wait until they are known. A term that a step
     does not return counts as 0 there.
-
-    Example:
-        >>> log = LossLog(steps=2)
-        >>> log.add({"loss": torch.tensor(3.0)})
-        >>> log.add({"loss": torch.tensor(float("inf"))})
-        >>> log.means(), log.first_bad()
-        ({'loss': inf}, (2, {'loss': inf}))
     """
 
     def __init__(
@@ -103,14 +96,7 @@ class LossLog:
 
 
 def check_named(terms: Mapping[str, Tensor], call: str) -> None:
-    """Raise TypeError or ValueError unless these terms, which a call returned, have a "loss".
-
-    Example:
-        >>> check_named({"cost": torch.tensor(1.0)}, "loss(x)")
-        Traceback (most recent call last):
-        ...
-        ValueError: loss(x) must return a term 'loss', got cost
-    """
+    """Raise TypeError or ValueError unless these terms, which a call returned, have a "loss"."""
     if not isinstance(terms, Mapping):
         raise TypeError(
             f"{call} must return a dictionary of terms, such as {{'loss': loss}}, got "

@@ -20,7 +20,7 @@ from eae_core.models import Autoencoder
 from eae_core.seeds import SEEDS, derived_seed
 from eae_core.training.guards import check_named, unwrapped
 from eae_core.training.options import History, TrainOptions
-from eae_core.training.run import train
+from eae_core.training.run import random_numbers_kept, train
 from eae_core.training.trainer import Objective, Trainer, bits
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
@@ -126,8 +126,7 @@ class _Minimization(Trainer[TrainOptions]):
     def finish(self) -> str:
         if not self.moments_due or self.followed or not averaging_layers(self.model):
             return ""
-        gpus = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(gpus), self.fabric.autocast():
+        with random_numbers_kept(self.device), self.fabric.autocast():
             torch.manual_seed(derived_seed(self.options.seed, SEEDS))
             self.model.train()
             self.followed = recompute_moments(self.model, self.batches())
@@ -152,12 +151,7 @@ class _Minimization(Trainer[TrainOptions]):
 
 
 def averaging_layers(model: nn.Module) -> dict[str, Any]:
-    """The layers with running averages, by name.
-
-    Example:
-        >>> list(averaging_layers(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
-        ['1']
-    """
+    """The layers with running averages, by name."""
     return {
         name: layer
         for name, layer in model.named_modules()
