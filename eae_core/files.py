@@ -37,14 +37,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         OSError: the folder cannot be made or written to, or the disk is full.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "greeting.txt"
-        >>> with replacing(path) as temporary:
-        ...     _ = temporary.write_text("hello")
-        >>> path.read_text(), len(list(path.parent.iterdir()))
-        ('hello', 1)
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
@@ -108,15 +100,6 @@ def locked(path: str | Path) -> Iterator[None]:
     Raises:
         LockedError: another process has it; says which, on which machine and since when.
         OSError: the folder cannot be made or written to.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "model"
-        >>> with locked(path), locked(path):
-        ...     pass
-        Traceback (most recent call last):
-        ...
-        eae_core.files.LockedError: ...model is being written by process ...
     """
     path = Path(path)
     lock = path.with_name(f".{path.name[:200]}.lock")
