@@ -124,19 +124,15 @@ class _Minimization(Trainer[TrainOptions]):
         self.steppers[""].zero_grad()
 
     def finish(self) -> str:
-        if not self.moments_due or self.followed or not averaging_layers(self.model):
+        asked = self.options.recompute_moments
+        due = self.options.epochs * self.steps < FEW_STEPS if asked == "auto" else asked
+        if not due or self.followed or not averaging_layers(self.model):
             return ""
         with random_numbers_kept(self.device), self.fabric.autocast():
             torch.manual_seed(derived_seed(self.options.seed, SEEDS))
             self.model.train()
             self.followed = recompute_moments(self.model, self.batches())
         return f"running moments computed anew over {self.steps} batches"
-
-    @property
-    def moments_due(self) -> bool:
-        """Whether the running moments are to be computed anew after the last epoch."""
-        asked = self.options.recompute_moments
-        return self.options.epochs * self.steps < FEW_STEPS if asked == "auto" else asked
 
     @property
     def advice(self) -> str:
