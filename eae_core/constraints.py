@@ -28,13 +28,6 @@ def being_traced() -> bool:
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
-def check_code(z: Tensor, latent_dim: int) -> None:
-    """Refuse other codes than floats (n, d): they would be rounded, cut or broadcast in silence."""
-    check_floats(z, "codes")
-    if z.ndim != 2 or (not being_traced() and z.shape[1] != latent_dim):
-        raise ValueError(f"codes must be n x {latent_dim}, got shape {tuple(z.shape)}")
-
-
 def check_dimension(latent_dim: object, least: int, name: str) -> int:
     """The number of coordinates as an int, also NumPy's, if a constraint can have so few."""
     if isinstance(latent_dim, bool) or not isinstance(latent_dim, (int, np.integer)):
@@ -69,7 +62,9 @@ class CodeConstraint(nn.Module):
     group: Group = None
 
     def forward(self, z: Tensor) -> Tensor:
-        check_code(z, self.latent_dim)
+        check_floats(z, "codes")  # others would be rounded, cut or broadcast in silence
+        if z.ndim != 2 or (not being_traced() and z.shape[1] != self.latent_dim):
+            raise ValueError(f"codes must be n x {self.latent_dim}, got shape {tuple(z.shape)}")
         everyone = self.group if self.training else None
         rows, start = (z, 0) if everyone is None else gather_rows(z, everyone)
         if self.training and self.averages and len(rows) < 2:
@@ -138,7 +133,7 @@ class CodeConstraint(nn.Module):
         raise NotImplementedError
 
 
-class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
+class CodeBatchNorm(CodeConstraint, nn.BatchNorm1d):
     r"""Batch normalisation of a code, without scale and shift.
 
     In training mode each coordinate of the batch gets mean 0 and variance 1 (the biased variance,
@@ -199,9 +194,6 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
         super().__init__(latent_dim, eps, momentum, affine=False, device=device, dtype=dtype)
         self.group, self.latent_dim = group, latent_dim
 
-    def forward(self, z: Tensor) -> Tensor:
-        return CodeConstraint.forward(self, z)
-
     def result_dtype(self, z: Tensor, wide: torch.dtype) -> torch.dtype:
         half = self.running_mean is not None and z.dtype == self.running_mean.dtype
         return z.dtype if half else wide
@@ -229,10 +221,8 @@ class CodeBatchNorm(nn.BatchNorm1d, CodeConstraint):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        copied.__dict__ = {
-            name: value if name == "group" else copy.deepcopy(value, memo)
-            for name, value in self.__dict__.items()
-        }
+        memo[id(self.group)] = self.group  # one that cannot be copied
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
 
     def __getstate__(self) -> dict[str, Any]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import errno
 import glob
+import json
 import os
 import platform
 import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 try:
     import fcntl
@@ -36,14 +37,6 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         OSError: the folder cannot be made or written to, or the disk is full.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "greeting.txt"
-        >>> with replacing(path) as temporary:
-        ...     _ = temporary.write_text("hello")
-        >>> path.read_text(), len(list(path.parent.iterdir()))
-        ('hello', 1)
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")
@@ -62,6 +55,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # after a move nothing is left to remove
             temporary.unlink()
+
+
+def write_json(content: Mapping[str, Any], path: Path) -> None:
+    """Write JSON that a reader can read too, whole or not at all; OSError as `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def remove_leftovers(path: Path, *, idle: float = 0.0) -> None:
@@ -101,15 +100,6 @@ def locked(path: str | Path) -> Iterator[None]:
     Raises:
         LockedError: another process has it; says which, on which machine and since when.
         OSError: the folder cannot be made or written to.
-
-    Example:
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "model"
-        >>> with locked(path), locked(path):
-        ...     pass
-        Traceback (most recent call last):
-        ...
-        eae_core.files.LockedError: ...model is being written by process ...
     """
     path = Path(path)
     lock = path.with_name(f".{path.name[:200]}.lock")

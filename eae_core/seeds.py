@@ -14,15 +14,7 @@ SEEDS = 2**32  #: NumPy's older generators and scikit-learn take no more
 
 
 def check_seed(seed: Any, name: str = "seed") -> int:
-    """The seed as an int; one rule everywhere, so that what runs here runs there.
-
-    Raises:
-        ValueError: no whole number from 0 to 2^32 - 1.
-
-    Example:
-        >>> check_seed(np.int64(7))
-        7
-    """
+    """The seed as an int, ValueError unless it is from 0 to 2^32 - 1: one rule everywhere."""
     return check_integer(name, seed, 0, SEEDS - 1)
 
 
@@ -41,11 +33,6 @@ def derived_seed(seed: int, stream: int) -> int:
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> Tensor:
-    """The order (count,) in which an epoch (from 1) visits the images, the same on every device.
-
-    Example:
-        >>> epoch_order(5, 0, 1).sort().values
-        tensor([0, 1, 2, 3, 4])
-    """
+    """The order (count,) in which an epoch (from 1) visits the images, the same on every device."""
     generator = torch.Generator().manual_seed(derived_seed(seed, epoch))
     return torch.randperm(count, generator=generator)

@@ -25,9 +25,6 @@ def import_torchvision(submodule: str = "") -> ModuleType:
 
     Raises:
         ImportError: torchvision is not installed, or cannot be imported for another reason.
-
-    >>> import_torchvision("transforms").CenterCrop(140).size
-    (140, 140)
     """
     try:
         _import("torchvision")

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eae_book.cli.words import add_score_words
-from eae_core.cli.parser import add_train_words
-from eae_core.cli.words import VerbParser, add_shared, add_verb
+from eae_core.cli.parser import VerbParser, add_shared, add_train_words, add_verb
 
 PROGRAM = "python -m eae_book"
 _verb = partial(add_verb, program=PROGRAM)

@@ -99,7 +99,7 @@ class RecordedTraining(core.Training):
     def after_epoch(self) -> Callable[[int], None] | None:
         """Scores after the epochs of --score-at; they stay in the folder, one by one."""
         from eae_book.convergence import convergence_scores
-        from eae_core.cli.folders import write_json
+        from eae_core.files import write_json
         from eae_core.hardware import resolve_device
 
         given = self.arguments

@@ -22,11 +22,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit status.
-
-    >>> main(["entropy", "no_such_file.npy"])
-    2
-    """
+    """Run one verb and return the exit status."""
     return dispatch(build_parser(), argv)
 
 

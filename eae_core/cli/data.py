@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
 
 from eae_core.cli.tables import print_table
+from eae_core.data import (
+    DATASETS,
+    DatasetInfo,
+    data_root,
+    dataset_info,
+    load_images,
+    prepare,
+    verify,
+)
+from eae_core.data.prepared import META, is_prepared
 from eae_core.errors import CommandError, refusing
-
-if TYPE_CHECKING:
-    from eae_core.data import DatasetInfo
 
 
 def data(arguments: argparse.Namespace) -> int:
     """List, prepare or check data sets."""
-    from eae_core.data import dataset_info
-
     name: str | None = getattr(arguments, "name", None)
     with refusing():
         info = dataset_info(name) if name else None
@@ -26,8 +30,6 @@ def data(arguments: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    from eae_core.data import DATASETS, data_root, dataset_info
-
     rows = [["name", "images of", "shape", "train", "test", "state"]]
     for info in map(dataset_info, DATASETS):
         title = f"{info.title} ({info.stand_in})" if info.stand_in else info.title
@@ -40,9 +42,6 @@ def _list() -> int:
 
 def _counts(info: DatasetInfo) -> tuple[int, int]:
     """Training and test images that are here, where a prepared set holds only some of them."""
-    from eae_core.data import data_root
-    from eae_core.data.prepared import META
-
     try:
         arrays = json.loads((data_root() / info.name / META).read_text(encoding="utf-8"))["arrays"]
         return arrays["train_images"]["shape"][0], arrays["test_images"]["shape"][0]
@@ -51,8 +50,6 @@ def _counts(info: DatasetInfo) -> tuple[int, int]:
 
 
 def _prepare(info: DatasetInfo) -> int:
-    from eae_core.data import load_images, prepare
-
     if info.embedded:
         print(f"{info.name} needs no preparation: it comes with the package")
         return 0
@@ -67,8 +64,6 @@ def _prepare(info: DatasetInfo) -> int:
 
 def _check(name: str | None) -> int:
     """Compare files with their checksums; sets that are absent fail only if asked for by name."""
-    from eae_core.data import DATASETS, verify
-
     failures = []
     for each in [name] if name else DATASETS:
         state = _state(each)
@@ -85,9 +80,6 @@ def _check(name: str | None) -> int:
 
 
 def _state(name: str) -> str:
-    from eae_core.data import data_root, dataset_info
-    from eae_core.data.prepared import is_prepared
-
     if dataset_info(name).embedded:
         return "comes with the package"
     return "prepared" if is_prepared(data_root() / name) else "absent"

@@ -7,17 +7,30 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from eae_core.cli.folders import write_json
 from eae_core.cli.models import check_pictures, data_for, first_of, model_file, open_model
 from eae_core.cli.tables import print_table
-from eae_core.errors import UsageError, refusing
-
-if TYPE_CHECKING:
-    from eae_core.data import Images
-    from eae_core.evaluation import FeatureExtractor, Scores
-    from eae_core.models import Autoencoder
+from eae_core.data import Images, ImageSet
+from eae_core.errors import UsageError, refusing, require
+from eae_core.evaluation import (
+    DENSITIES,
+    DegenerateCodesError,
+    FeatureExtractor,
+    Scores,
+    classifier_features,
+    codes_needed,
+    encode_images,
+    fit_density,
+    gaussianity_report,
+    inception_features,
+    score_model,
+)
+from eae_core.evaluation.image_metrics import metric_names
+from eae_core.evaluation.sheets import COLUMNS, picture_rows, write_sheet
+from eae_core.files import check_writable, write_json
+from eae_core.models import Autoencoder
+from eae_core.seeds import check_seed
+from eae_core.training.checkpoints import read_checkpoint
 
 EVALUATION, SHEET = "evaluation.json", "sheet"  # the second with a suffix
 SAMPLES_MOST = 10_000
@@ -25,12 +38,6 @@ SAMPLES_MOST = 10_000
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Print the scores of a model, and leave them and a picture in a folder."""
-    from eae_core.evaluation import DENSITIES, codes_needed, gaussianity_report, score_model
-    from eae_core.evaluation.sheets import COLUMNS
-    from eae_core.files import check_writable
-    from eae_core.models import encode_images
-    from eae_core.seeds import check_seed
-
     model = open_model(arguments)
     check_pictures(model)
     data = data_for(model, arguments)
@@ -87,10 +94,6 @@ def networks(names: Sequence[str] | None, train: Images, device: str) -> Sequenc
     UsageError for images that a network is not for; OSError and ValueError for weights or data
     that are not to be had.
     """
-    from eae_core.data import ImageSet
-    from eae_core.errors import require
-    from eae_core.evaluation import classifier_features, inception_features
-
     require(["torch_fidelity", "sklearn"], extra="train,metrics")
     labelled = train if isinstance(train, ImageSet) and train.labels is not None else None
     own = labelled if train.image_shape[1:] == (32, 32) else None
@@ -112,10 +115,6 @@ def write_pictures(
     model: Autoencoder, train: Images, test: Images, folder: Path
 ) -> tuple[Path, list[str]]:
     """The sheet of what the model makes; returns its path and what its rows show."""
-    from eae_core.evaluation import encode_images, fit_density
-    from eae_core.evaluation.densities import DegenerateCodesError, codes_needed
-    from eae_core.evaluation.sheets import picture_rows, write_sheet
-
     codes = encode_images(model, train)
     densities = {}
     for name in ("standard", "gaussian", "mixture"):
@@ -128,8 +127,6 @@ def write_pictures(
 
 def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
     """Say if these are not the images that the model was trained on."""
-    from eae_core.training.checkpoints import read_checkpoint
-
     trained_on = read_checkpoint(model_file(arguments.model)).images
     if (trained_on["checksum"], trained_on["number"]) != (train.checksum, len(train)):
         others = f"{trained_on['number']} other images ({trained_on['name']})"
@@ -143,8 +140,6 @@ def _say_if_others(arguments: argparse.Namespace, train: Images) -> None:
 
 def frechet_distances(scores: Scores, extractor: str) -> dict[str, float]:
     """Those by one network, by the set of images."""
-    from eae_core.evaluation.image_metrics import metric_names
-
     prefix = f"{metric_names(extractor)[0]}_"
     found = scores.values.items()
     return {name.removeprefix(prefix): x for name, x in found if name.startswith(prefix)}
@@ -152,8 +147,6 @@ def frechet_distances(scores: Scores, extractor: str) -> dict[str, float]:
 
 def _print_scores(scores: Scores) -> None:
     """A table for each evaluation network, a row for each set of images."""
-    from eae_core.evaluation.image_metrics import metric_names
-
     print(
         f"{scores.samples} samples beside {scores.reference_images} test images of "
         f"{scores.dataset}; compare at equal numbers only"

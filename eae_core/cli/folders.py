@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 import secrets
-from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -39,12 +38,6 @@ def save_arrays(path: Path, **arrays: Any) -> None:
             np.savez_compressed(file, **plain)
         else:
             np.save(file, next(iter(plain.values())))
-
-
-def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write a file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_results(path: Path) -> dict[str, Any]:

@@ -6,18 +6,21 @@ import argparse
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from eae_core.cli.folders import CHECKPOINT
+from eae_core.data import Images
+from eae_core.data.images import as_batch
+from eae_core.data.own import Data, open_data
+from eae_core.data.pictures import PictureError, read_picture
 from eae_core.errors import UsageError, printable, refusing
 from eae_core.files import expanded
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from eae_core.data import Images
-    from eae_core.data.own import Data
-    from eae_core.models import Autoencoder
+from eae_core.hardware import resolve_device
+from eae_core.models import Autoencoder
+from eae_core.training import CheckpointError, load_model
 
 
 def model_file(path: Path) -> Path:
@@ -27,9 +30,6 @@ def model_file(path: Path) -> Path:
 
 def open_model(arguments: argparse.Namespace) -> Autoencoder:
     """The model that a verb is given, on the device that it asks for; UsageError without one."""
-    from eae_core.hardware import resolve_device
-    from eae_core.training import CheckpointError, load_model
-
     path = model_file(arguments.model)
     try:
         model: Autoencoder = load_model(path)
@@ -42,8 +42,6 @@ def open_model(arguments: argparse.Namespace) -> Autoencoder:
 
 def data_for(model: Autoencoder, arguments: argparse.Namespace) -> Data:
     """The data that a verb is given, in the model's size and channels; notes go to stderr."""
-    from eae_core.data.own import open_data
-
     shape = model.image_shape
     more: dict[str, Any] = {"test_fraction": arguments.test_fraction}
     more["progress"] = not arguments.no_progress
@@ -70,11 +68,6 @@ def first_of(images: Images, limit: int | None) -> Images:
 
 def read_images(model: Autoencoder, paths: list[Path]) -> Tensor:
     """Pictures in files as images (n, c, h, w) of the model's size."""
-    import numpy as np
-
-    from eae_core.data.images import as_batch
-    from eae_core.data.pictures import PictureError, read_picture
-
     check_pictures(model)
     channels, height, width = model.image_shape
     pixels = []

@@ -6,13 +6,12 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import digamma
 
 from eae_core.errors import UsageError
 from eae_core.files import read_as_numpy
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LARGE_BIAS = 0.5  # nats, of the estimate of a Gaussian sample
 
@@ -60,8 +59,6 @@ def _warn_of_bias(n: int, d: int, k: int) -> None:
 
 def read_points(path: Path) -> np.ndarray:
     """The n x d array of floats in an .npy file; `UsageError` says what else it holds."""
-    import numpy as np
-
     if path.is_dir():
         raise UsageError(f"{path} is a folder; name the .npy file in it")
     no_array = f"{path} is not an array written by numpy.save"
@@ -98,9 +95,6 @@ def gaussian_bound(points: np.ndarray) -> float:
     by :math:`d \log\tfrac{n-1}2 - \sum_{i=1}^d \psi(\tfrac{n-i}2)`, which is added. Minus infinity
     if the covariance is singular.
     """
-    import numpy as np
-    from scipy.special import digamma
-
     n, d = points.shape
     if n <= d:  # the sample covariance has rank n - 1 at most
         return -math.inf

@@ -10,18 +10,26 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from lightning_fabric.loggers.csv_logs import CSVLogger
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from eae_core.cli import folders
 from eae_core.cli.folders import CHECKPOINT, CODES, RECORD, save_arrays
+from eae_core.cli.model_options import PREFIX, chosen_options
 from eae_core.cli.models import first_of
-from eae_core.cli.words import PROGRAM
+from eae_core.cli.parser import PROGRAM
+from eae_core.data import DATASETS, Images, open_data
 from eae_core.errors import CommandError, UsageError, printable, refusing
-from eae_core.files import LockedError, locked
-
-if TYPE_CHECKING:
-    from eae_core.data import Images
-    from eae_core.training import History
+from eae_core.evaluation.sheets import write_grid
+from eae_core.files import LockedError, locked, write_json
+from eae_core.hardware import describe_device
+from eae_core.models import build_model, encode_images
+from eae_core.models.using import evaluation_mode, reconstruction_error
+from eae_core.training import History, TrainingError, TrainOptions, fit
+from eae_core.training.parallel import ProcessLost, is_first_process
 
 FAILED = 1  # the exit status
 SAMPLES = "samples"  # with a suffix
@@ -47,13 +55,6 @@ class Training:
 
     def prepare(self) -> None:
         """Data, model and options; ValueError or OSError say what is impossible."""
-        import torch
-
-        from eae_core.cli.model_options import chosen_options
-        from eae_core.data import open_data
-        from eae_core.models import build_model
-        from eae_core.training import TrainOptions
-
         given = self.arguments
         if given.log == "tensorboard" and find_spec("tensorboard") is None:
             raise UsageError("--log tensorboard needs that package: pip install tensorboard")
@@ -80,8 +81,6 @@ class Training:
 
     def run(self) -> int:
         """Train, and do what comes then; the exit status."""
-        from eae_core.training.parallel import is_first_process
-
         folder, first = self.folder, is_first_process()
         new = self.arguments.output is None or not folder.exists()
         try:
@@ -98,9 +97,6 @@ class Training:
 
     def _train(self, *, first: bool) -> int:
         """Train, then do what the first of several processes does alone."""
-        from eae_core.training import TrainingError, fit
-        from eae_core.training.parallel import ProcessLost
-
         path, again = self.folder / CHECKPOINT, f"--resume --output {self.folder}"
         for note in self.data.notes if first else ():
             print(f"{self.data.name}: {printable(note)}")
@@ -156,15 +152,11 @@ class Training:
 
     def measure(self) -> tuple[float, list[str], list[str]]:
         """Squared error of other images; lines to be said, and files that were left."""
-        from eae_core.models.using import evaluation_mode, reconstruction_error
-
         with evaluation_mode(self.model) as device:
             return reconstruction_error(self.model, self.others.to(device)), [], []
 
     def results(self, history: History, error: float) -> dict[str, Any]:
         """What was run, on what, and what came out."""
-        from eae_core.hardware import describe_device
-
         given, images = self.arguments, self.images
         parameters = decisive(given, self.model.config["options"])
         curves = {term: history.curve(term) for term in history.terms}
@@ -193,14 +185,10 @@ class Training:
 
     def write_results(self, results: dict[str, Any]) -> None:
         """Write them into the folder."""
-        folders.write_json(results, self.folder / RECORD)
+        write_json(results, self.folder / RECORD)
 
     def _write_codes(self) -> str:
         """The codes of training images, to which densities are fitted; of some, if many."""
-        import torch
-
-        from eae_core.models import encode_images
-
         rows = torch.arange(len(self.images))
         codes = encode_images(self.model, self.images, rows=rows[:: -(-len(rows) // CODES_MOST)])
         save_arrays(self.folder / CODES, codes=codes)
@@ -208,8 +196,6 @@ class Training:
 
     def _write_samples(self) -> str:
         """A sheet of images decoded from codes that the model draws; for a table, an array."""
-        from eae_core.evaluation.sheets import write_grid
-
         samples = self.model.sample(64, seed=self.options.seed)
         if samples.ndim == 4 and samples.shape[1] in (1, 3):
             return write_grid(samples, self.folder / f"{SAMPLES}.png", columns=8).name
@@ -241,9 +227,6 @@ class Training:
 
 def decisive(arguments: argparse.Namespace, options: Mapping[str, Any]) -> dict[str, Any]:
     """The words that decide the numbers, and the model's options."""
-    from eae_core.cli.model_options import PREFIX
-    from eae_core.data import DATASETS
-
     left_out = {"call", "output", "resume", "no_progress", "log"}
     left_out |= {"device", "devices", "num_nodes", "strategy"}
     if arguments.dataset in DATASETS:
@@ -257,8 +240,5 @@ def _logger(kind: str | None, folder: Path) -> Any:
     """One of Lightning's loggers, into the folder log/ of a run."""
     if kind is None:
         return None
-    from lightning_fabric.loggers.csv_logs import CSVLogger
-    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
-
     choice = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
     return choice[kind](folder, name="log", version="")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
 
 from eae_core.cli.folders import CODES, save_arrays
 from eae_core.cli.models import (
@@ -14,14 +16,15 @@ from eae_core.cli.models import (
     open_model,
     read_images,
 )
+from eae_core.cli.tools import read_points
+from eae_core.data import Images, ImageSet
 from eae_core.errors import UsageError, refusing
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from eae_core.data import Images
-    from eae_core.evaluation import Density
-    from eae_core.models import Autoencoder
+from eae_core.evaluation import Density, eight_bit, fit_density
+from eae_core.evaluation.sheets import COLUMNS, picture, write_grid
+from eae_core.models import Autoencoder, decode_codes, encode_images
+from eae_core.models.export import SUFFIXES, export_model
+from eae_core.models.using import draw_codes
+from eae_core.seeds import check_seed
 
 AT_ONCE = 500  # images in memory
 GRID_MOST, SHOWN_MOST, STEPS_MOST = 100, 20, 1000  # images, pairs, steps on one picture
@@ -29,12 +32,6 @@ GRID_MOST, SHOWN_MOST, STEPS_MOST = 100, 20, 1000  # images, pairs, steps on one
 
 def sample(arguments: argparse.Namespace) -> int:
     """Write new images into a folder."""
-    import torch
-
-    from eae_core.evaluation.inception import eight_bit
-    from eae_core.evaluation.sheets import picture, write_grid
-    from eae_core.models import decode_codes
-
     model = open_model(arguments)
     formats = arguments.format or (["png", "grid"] if len(model.image_shape) == 3 else ["npz"])
     if formats != ["npz"]:
@@ -65,8 +62,6 @@ def sample(arguments: argparse.Namespace) -> int:
 
 def encode(arguments: argparse.Namespace) -> int:
     """Write the codes of images as one array."""
-    from eae_core.models import encode_images
-
     model = open_model(arguments)
     if arguments.output.suffix not in (".npy", ".npz"):
         raise UsageError(f"codes go into an .npy or .npz file, not {arguments.output}")
@@ -80,10 +75,6 @@ def encode(arguments: argparse.Namespace) -> int:
 
 def reconstruct(arguments: argparse.Namespace) -> int:
     """Write a picture of images and, below each row, what the model makes of them."""
-    import torch
-
-    from eae_core.evaluation.sheets import COLUMNS, write_grid
-
     model = _picture_model(arguments)
     images, _ = _images(model, arguments, arguments.limit or SHOWN_MOST)
     x = images.batch(slice(None))
@@ -100,8 +91,6 @@ def reconstruct(arguments: argparse.Namespace) -> int:
 
 def interpolate(arguments: argparse.Namespace) -> int:
     """Write a picture of the images on the path between the codes of two."""
-    from eae_core.evaluation.sheets import write_grid
-
     model, steps = _picture_model(arguments), arguments.steps
     if not 2 <= steps <= STEPS_MOST:
         raise UsageError(f"--steps must lie in 2..{STEPS_MOST}, with the two ends, got {steps}")
@@ -114,8 +103,6 @@ def interpolate(arguments: argparse.Namespace) -> int:
 
 def export(arguments: argparse.Namespace) -> int:
     """Write encoder and decoder in the formats asked for, compared with the model."""
-    from eae_core.models.export import SUFFIXES, export_model
-
     kinds = [kind for kind in SUFFIXES if getattr(arguments, kind)]
     if not kinds:
         raise UsageError("say which: --onnx, --torch or --safetensors, or several")
@@ -131,29 +118,17 @@ def export(arguments: argparse.Namespace) -> int:
 
 def _codes(model: Autoencoder, arguments: argparse.Namespace) -> Tensor:
     """The codes (n, d) of the images to make."""
-    import torch
-
-    from eae_core.models.using import evaluation_mode
-    from eae_core.seeds import check_seed
-
     if arguments.n < 1:
         raise UsageError(f"-n must be at least 1, got {arguments.n}")
     with refusing():
         check_seed(arguments.seed, "--seed")
         if arguments.distribution != "own":
             return _density(model, arguments).sample(arguments.n, seed=arguments.seed)
-    with evaluation_mode(model):
-        generator = torch.Generator().manual_seed(arguments.seed)
-        return model.draw_codes(arguments.n, generator=generator).float().cpu()
+    return draw_codes(model, arguments.n, seed=arguments.seed)
 
 
 def _density(model: Autoencoder, arguments: argparse.Namespace) -> Density:
     """The density asked for, fitted to the codes that training left beside the model."""
-    import torch
-
-    from eae_core.cli.tools import read_points
-    from eae_core.evaluation import fit_density
-
     name: str = arguments.distribution
     if name == "standard":
         return fit_density(name, torch.zeros(2, model.latent_dim))
@@ -170,8 +145,6 @@ def _images(
     model: Autoencoder, arguments: argparse.Namespace, limit: int | None
 ) -> tuple[Images, list[str]]:
     """The images that a verb is given, at most so many, and their files if they have some."""
-    from eae_core.data import ImageSet
-
     if bool(arguments.images) == bool(arguments.dataset):
         raise UsageError("name picture files, or data with --data: one of the two")
     if arguments.images:

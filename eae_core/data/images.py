@@ -35,9 +35,6 @@ def as_values(data: Tensor | NDArray[Any], *, check: bool = True) -> Tensor:
     Raises:
         TypeError: numbers of another kind.
         ValueError: another shape, no data, NaN or infinity, images outside [0, 1].
-
-    >>> as_values(np.zeros((5, 8, 6, 3), np.uint8)).shape
-    torch.Size([5, 3, 8, 6])
     """
     x = _from_array(data) if isinstance(data, np.ndarray) else data.detach()
     if x.layout != torch.strided or x.is_meta:
@@ -60,11 +57,7 @@ def as_values(data: Tensor | NDArray[Any], *, check: bool = True) -> Tensor:
 
 
 def as_batch(data: Tensor | NDArray[Any], *, check: bool = False) -> Tensor:
-    """The same as float32 in all cases, images in [0, 1]: what a model takes.
-
-    >>> as_batch(np.full((1, 1, 2), 255, np.uint8))
-    tensor([[[[1., 1.]]]])
-    """
+    """The same as float32 in all cases, images in [0, 1]: what a model takes."""
     x = as_values(data, check=check)
     return x.to(torch.float32).div_(255) if x.dtype == torch.uint8 else x
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eae_core.data.catalogue import DatasetInfo, Split
-from eae_core.files import check_writable, replacing
+from eae_core.files import check_writable, write_json
 
 META = "meta.json"
 
@@ -109,7 +109,7 @@ def remembered_sha256(path: Path, note: Path, key: str, *, trust_stamp: bool = T
         return str(known[-1])
     found = file_sha256(path)
     with contextlib.suppress(OSError):  # a folder that cannot be written: computed again next time
-        _write_json(note, stamps | {key: [*stamp, found]})
+        write_json(stamps | {key: [*stamp, found]}, note)
     return found
 
 
@@ -122,7 +122,8 @@ def seal_folder(
         array, checksum = np.load(path, mmap_mode="r"), file_sha256(path)
         form = {"shape": list(array.shape), "dtype": str(array.dtype)}
         arrays[path.stem] = {**form, "sha256": checksum}
-    _write_json(folder / META, {"name": name, "origin": origin, "arrays": arrays, **(more or {})})
+    content = {"name": name, "origin": origin, "arrays": arrays, **(more or {})}
+    write_json(content, folder / META)
 
 
 @contextlib.contextmanager
@@ -184,8 +185,3 @@ def _read_meta(folder: Path, info: DatasetInfo | None) -> dict[str, str]:
 
 def _remedy(folder: Path) -> str:
     return f"remove the folder {folder} and prepare the set again"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

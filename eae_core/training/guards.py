@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -42,13 +43,6 @@ class LossLog:
 
     They stay on the device, so that no step has to wait until they are known. A term that a step
     does not return counts as 0 there.
-
-    Example:
-        >>> log = LossLog(steps=2)
-        >>> log.add({"loss": torch.tensor(3.0)})
-        >>> log.add({"loss": torch.tensor(float("inf"))})
-        >>> log.means(), log.first_bad()
-        ({'loss': inf}, (2, {'loss': inf}))
     """
 
     def __init__(
@@ -102,14 +96,7 @@ class LossLog:
 
 
 def check_named(terms: Mapping[str, Tensor], call: str) -> None:
-    """Raise TypeError or ValueError unless these terms, which a call returned, have a "loss".
-
-    Example:
-        >>> check_named({"cost": torch.tensor(1.0)}, "loss(x)")
-        Traceback (most recent call last):
-        ...
-        ValueError: loss(x) must return a term 'loss', got cost
-    """
+    """Raise TypeError or ValueError unless these terms, which a call returned, have a "loss"."""
     if not isinstance(terms, Mapping):
         raise TypeError(
             f"{call} must return a dictionary of terms, such as {{'loss': loss}}, got "
@@ -160,14 +147,12 @@ def first_nonfinite_output(model: Any, x: Tensor) -> str | None:
     """
     found: list[str] = []
 
-    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def look(_module: nn.Module, _inputs: object, output: object) -> None:
-            if isinstance(output, Tensor) and not output.isfinite().all():
-                found.append(name)
+    def look(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+        if isinstance(output, Tensor) and not output.isfinite().all():
+            found.append(name)
 
-        return module.register_forward_hook(look)
-
-    handles = [watch(name, module) for name, module in model.named_modules() if name]
+    layers = ((name, module) for name, module in model.named_modules() if name)
+    handles = [module.register_forward_hook(partial(look, name)) for name, module in layers]
     try:
         with torch.no_grad(), suppress(Exception):  # it will fail as it did before
             model.loss(x)

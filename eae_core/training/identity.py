@@ -51,15 +51,6 @@ def describe_own(model: nn.Module) -> dict[str, Any]:
 
     Its plain public attributes count as options, so that a run with another weight of a term is
     another run. ``model.config``, any dictionary of plain values, takes the place of all this.
-
-    Example:
-        >>> class Mine(nn.Module):
-        ...     weight = 1.0
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.beta = 0.5
-        >>> describe_own(Mine())["beta"]
-        0.5
     """
     plain: dict[str, Any] = {
         name: value
@@ -121,12 +112,7 @@ def check_rebuilds(model: nn.Module) -> None:
 def differences(
     saved: Mapping[str, Any], asked: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Each field in which two JSON-like dictionaries differ: its name, and the same in words.
-
-    Example:
-        >>> list(differences({"k": 1, "options": {"w": 2}}, {"k": 1, "options": {"w": 3}}))
-        [('options.w', 'options.w (saved 2, asked 3)')]
-    """
+    """Each field in which two JSON-like dictionaries differ: its name, and the same in words."""
     for name in [*saved, *(name for name in asked if name not in saved)]:
         old, new = saved.get(name, "nothing"), asked.get(name, "nothing")
         if isinstance(old, Mapping) and isinstance(new, Mapping):

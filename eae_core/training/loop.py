@@ -20,7 +20,7 @@ from eae_core.models import Autoencoder
 from eae_core.seeds import SEEDS, derived_seed
 from eae_core.training.guards import check_named, unwrapped
 from eae_core.training.options import History, TrainOptions
-from eae_core.training.run import train
+from eae_core.training.run import random_numbers_kept, train
 from eae_core.training.trainer import Objective, Trainer, bits
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
@@ -124,20 +124,15 @@ class _Minimization(Trainer[TrainOptions]):
         self.steppers[""].zero_grad()
 
     def finish(self) -> str:
-        if not self.moments_due or self.followed or not averaging_layers(self.model):
+        asked = self.options.recompute_moments
+        due = self.options.epochs * self.steps < FEW_STEPS if asked == "auto" else asked
+        if not due or self.followed or not averaging_layers(self.model):
             return ""
-        gpus = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(gpus), self.fabric.autocast():
+        with random_numbers_kept(self.device), self.fabric.autocast():
             torch.manual_seed(derived_seed(self.options.seed, SEEDS))
             self.model.train()
             self.followed = recompute_moments(self.model, self.batches())
         return f"running moments computed anew over {self.steps} batches"
-
-    @property
-    def moments_due(self) -> bool:
-        """Whether the running moments are to be computed anew after the last epoch."""
-        asked = self.options.recompute_moments
-        return self.options.epochs * self.steps < FEW_STEPS if asked == "auto" else asked
 
     @property
     def advice(self) -> str:
@@ -152,12 +147,7 @@ class _Minimization(Trainer[TrainOptions]):
 
 
 def averaging_layers(model: nn.Module) -> dict[str, Any]:
-    """The layers with running averages, by name.
-
-    Example:
-        >>> list(averaging_layers(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))))
-        ['1']
-    """
+    """The layers with running averages, by name."""
     return {
         name: layer
         for name, layer in model.named_modules()

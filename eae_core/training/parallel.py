@@ -45,25 +45,21 @@ def make_fabric(
             f"a batch, {devices * nodes}"
         )
     one = [device.index] if device.type == "cuda" else 1
+    stages = getattr(type(model), "start_epoch", Autoencoder.start_epoch)
+    unused = options.strategy.endswith("_true") or stages is not Autoencoder.start_epoch
     fabric = Fabric(
         accelerator=device.type,
         devices=devices if several else one,
         num_nodes=nodes,
-        strategy=_strategy(options, model) if several else "auto",
+        # Running moments are equal in all processes already. A model that trains in stages leaves
+        # some of its parameters alone, which DDP has to be told.
+        strategy=DDPStrategy(find_unused_parameters=unused) if several else "auto",
         precision=options.precision,
         loggers=loggers,
     )
     if several:
         fabric.launch()
     return fabric
-
-
-def _strategy(options: LoopOptions, model: nn.Module) -> DDPStrategy:
-    # Running moments are equal in all processes already. A model that trains in stages leaves some
-    # of its parameters alone, which DDP has to be told.
-    stages = getattr(type(model), "start_epoch", Autoencoder.start_epoch)
-    unused = options.strategy.endswith("_true") or stages is not Autoencoder.start_epoch
-    return DDPStrategy(find_unused_parameters=unused)
 
 
 def is_first_process() -> bool:
@@ -151,14 +147,13 @@ def whole_batch(model: nn.Module, group: Group) -> Iterator[None]:
     Parameters, buffers and their names stay.
     """
     grouped = [(module, module.group) for module in model.modules() if hasattr(module, "group")]
-    normal = [(module, type(module)) for module in model.modules() if type(module) in _KINDS]
-    alone = {whole: kind for kind, whole in _KINDS.items()}
-    normal += [(module, type(module)) for module in model.modules() if type(module) in alone]
+    kinds = {whole: kind for kind, whole in _KINDS.items()} if group is None else _KINDS
+    normal = [(module, type(module)) for module in model.modules() if type(module) in kinds]
     try:
         for module, _ in grouped:
             module.group = group  # type: ignore[assignment]
         for module, kind in normal:
-            module.__class__ = alone.get(kind, kind) if group is None else _KINDS.get(kind, kind)
+            module.__class__ = kinds[kind]
         yield
     finally:
         for module, before in grouped:

@@ -95,14 +95,14 @@ def test_sizes_that_are_none(said, words):
 
 
 def test_what_fails_after_training_says_what_is_kept(said, tmp_path, monkeypatch):
-    from eae_core.evaluation import sheets
+    from eae_core.cli import train
 
     def full(*words, **more):
         raise OSError(28, "No space left on device")
 
     words = ["train", "--limit", 20, *SMALL, "--output", tmp_path / "run"]
     with monkeypatch.context() as patch:
-        patch.setattr(sheets, "write_grid", full)
+        patch.setattr(train, "write_grid", full)
         status, _, err = said(*words)
     assert status == 1
     assert f"the model is trained and kept in {tmp_path / 'run' / 'model.safetensors'}" in err

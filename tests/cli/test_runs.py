@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from eae_core.cli.folders import write_json
 from eae_core.cli.tables import print_table
+from eae_core.files import write_json
 
 
 @pytest.fixture

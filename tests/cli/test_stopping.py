@@ -90,7 +90,7 @@ def test_a_missing_compiler_is_one_line(tmp_path, said, monkeypatch):
     def broken(*_, **__):
         raise TrainingError("torch.compile failed: it needs a C++ compiler")
 
-    monkeypatch.setattr("eae_core.training.fit", broken)
+    monkeypatch.setattr("eae_core.cli.train.fit", broken)
     status, _, err = said("train", *SMALL, "--epochs", 1, "--output", tmp_path / "run", "--compile")
     assert (status, err) == (1, "error: torch.compile failed: it needs a C++ compiler\n")
 
