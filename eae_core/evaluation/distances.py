@@ -48,7 +48,10 @@ def check_codes(z: Tensor) -> Tensor:
     return z.detach().double().cpu()
 
 
-def _deviations(statistic: Callable[[Tensor], float], n: int, d: int, mean: float) -> np.ndarray:
+@lru_cache(maxsize=64)
+def _deviations(
+    statistic: Callable[..., float], n: int, d: int, mean: float, *key: int
+) -> np.ndarray:
     """Lower and upper 2.5 % of n times (statistic - mean) on seeded samples from N(0, I_d).
 
     The statistics here are integrals of a squared deviation, so that n times their deviation from
@@ -56,7 +59,8 @@ def _deviations(statistic: Callable[[Tensor], float], n: int, d: int, mean: floa
     """
     generator = torch.Generator().manual_seed(_SEED)
     draws = (torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(_DRAWS))
-    return np.quantile(n * (np.array([*map(statistic, draws)]) - mean), (TAIL, 1 - TAIL))
+    values = np.array([statistic(z, *key) for z in draws])
+    return np.quantile(n * (values - mean), (TAIL, 1 - TAIL))
 
 
 # --- one number of a code at a time: Kolmogorov-Smirnov distances, with exact bands
@@ -181,13 +185,9 @@ def energy_band(n: int, d: int) -> Band:
     The mean is exact, the spread about it simulated, see :func:`_deviations`.
     """
     check_integer("n", n, 2)
-    low, high = (mean_gaussian_distance(d) + _energy_deviations(min(n, _ENERGY_POINTS), d)) / n
+    few, mean = min(n, _ENERGY_POINTS), mean_gaussian_distance(d)
+    low, high = (mean + _deviations(energy_distance, few, d, mean / few)) / n
     return Band(float(low), float(high))
-
-
-@lru_cache(maxsize=64)
-def _energy_deviations(n: int, d: int) -> np.ndarray:
-    return _deviations(energy_distance, n, d, mean_gaussian_distance(d) / n)
 
 
 # --- sliced Wasserstein distance
@@ -241,7 +241,8 @@ def sliced_wasserstein_band(
     check_integer("n", n, 2)
     check_integer("d", d)
     check_integer("projections", projections)
-    deviations = _sliced_deviations(min(n, _SLICED_POINTS), d, projections, seed)
+    few = min(n, _SLICED_POINTS)
+    deviations = _deviations(_sliced_square, few, d, mean_squared_distance(few), projections, seed)
     low, high = np.sqrt(np.maximum(0.0, mean_squared_distance(n) + deviations / n))
     return Band(float(low), float(high))
 
@@ -272,12 +273,8 @@ def mean_squared_distance(n: int) -> float:
     return float(2 - 2 * total)
 
 
-@lru_cache(maxsize=64)
-def _sliced_deviations(n: int, d: int, projections: int, seed: int) -> np.ndarray:
-    def square(z: Tensor) -> float:
-        return sliced_wasserstein(z, projections=projections, seed=seed) ** 2
-
-    return _deviations(square, n, d, mean_squared_distance(n))
+def _sliced_square(z: Tensor, projections: int, seed: int) -> float:
+    return sliced_wasserstein(z, projections=projections, seed=seed) ** 2
 
 
 def _directions(d: int, projections: int, seed: int) -> Tensor:
