@@ -126,7 +126,17 @@ def decoder_entropy(
         progress=progress,
     )
     if deficient:
-        _report(int(deficient), samples, scale)
+        where = f"{deficient:.0f} of {samples} samples have a Jacobian that loses a dimension"
+        if scale == 0:
+            raise RankDeficientError(
+                f"{where}, so the entropy is minus infinity: pass a scale above 0"
+            )
+        warnings.warn(
+            f"{where}, as far as rounding can tell: each that is lost counts log({scale:g}), of "
+            "the scale. A decoder in float64, with dtype=torch.float64, has less rounding",
+            RankDeficientWarning,
+            stacklevel=2,
+        )
     return DecoderEntropy(
         entropy=float(values.mean()),
         standard_error=float(values.std()) / math.sqrt(samples),
@@ -229,18 +239,6 @@ def _resolve_dtype(
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(f"dtype must be one of floats, such as torch.float64, got {dtype!r}")
     return dtype
-
-
-def _report(deficient: int, samples: int, scale: float) -> None:
-    where = f"{deficient} of {samples} samples have a Jacobian that loses a dimension"
-    if scale == 0:
-        raise RankDeficientError(f"{where}, so the entropy is minus infinity: pass a scale above 0")
-    warnings.warn(
-        f"{where}, as far as rounding can tell: each that is lost counts log({scale:g}), of the "
-        "scale. A decoder in float64, with dtype=torch.float64, has less rounding",
-        RankDeficientWarning,
-        stacklevel=3,
-    )
 
 
 def _checked_scale(scale: object) -> float:

@@ -83,7 +83,11 @@ def singular_value_blocks(decode: Decode, z: Tensor, trial: Trial) -> Iterator[T
     rows = size // (8 * trial.outputs * z.shape[1])
     moved = False
     for part in z.split(min(max(rows, 1), 1000)):
-        values = _singular_values(_jacobian(decode, part, forward=trial.forward))
+        with torch.no_grad():
+            jacobian = _push(decode, part) if trial.forward else _pull(decode, part)  # (n, D, d)
+        if not jacobian.isfinite().all():
+            raise ValueError("the decoder's derivative is NaN or infinite at some codes")
+        values = _singular_values(jacobian)
         moved = moved or bool(values.any())
         yield values
     if not moved:
@@ -148,15 +152,6 @@ def load_forward_mode() -> None:
     """Let torch compile what forward derivatives need, which warns of its own deprecation."""
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
-
-
-def _jacobian(decode: Decode, z: Tensor, *, forward: bool) -> Tensor:
-    """(n, D, d), by all tangents at once or by passes back."""
-    with torch.no_grad():
-        jacobian = _push(decode, z) if forward else _pull(decode, z)
-    if not jacobian.isfinite().all():
-        raise ValueError("the decoder's derivative is NaN or infinite at some codes")
-    return jacobian
 
 
 def _push(decode: Decode, z: Tensor) -> Tensor:
