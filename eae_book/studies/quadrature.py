@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.func import jvp, vjp
 
 from eae_book.decoder_memory import memory_of
-from eae_core.entropy.decoder import VolumeBlock, sampled_entropies
+from eae_core.entropy.decoder import Volumes, sampled_entropies
 from eae_core.entropy.jacobian import Decode, checked_output, derivable, try_decoder
 from eae_core.errors import check_integer
 from eae_core.neighbors.engines import memory_to_use
@@ -80,12 +80,12 @@ def stochastic_decoder_entropy(
         raise ValueError(f"the stochastic estimate needs a finite scale above 0, got {scale!r}")
     probes, steps = check_integer("probes", probes), check_integer("steps", steps)
 
-    def volumes(z: Tensor, generator: torch.Generator) -> Iterator[VolumeBlock]:
+    def volumes(z: Tensor, generator: torch.Generator) -> Iterator[Volumes]:
         signs = 2.0 * torch.randint(2, (len(z), probes, latent_dim), generator=generator) - 1
         signs = signs.to(z.device, torch.float64)
         return quadrature_blocks(decode, z, signs, scale, steps, memory_limit)
 
-    values, _, width = sampled_entropies(
+    values, width = sampled_entropies(
         decode,
         latent_dim,
         volumes,
@@ -110,12 +110,13 @@ def quadrature_blocks(
     scale: float,
     steps: int,
     memory_limit: int | None = None,
-) -> Iterator[VolumeBlock]:
+) -> Iterator[Volumes]:
     r"""Estimate :math:`\tfrac12\log\det(J^T J + s^2 I)` at each code, a block of codes at a time.
 
     The logarithm's even derivatives are negative and its odd ones positive, so the Gauss rule lies
     above what it approximates, and the Gauss-Radau rule with a node at s^2, the smallest eigenvalue
-    possible, below. The value is the middle of the two, and its width half their distance.
+    possible, below. The value is the middle of the two, and beside it is half their distance, added
+    up over the codes.
 
     Args:
         decode: as in :func:`eae_core.entropy.jacobian.jacobian_singular_values`.
@@ -135,8 +136,8 @@ def quadrature_blocks(
 
     Example:
         >>> z, signs = torch.zeros(1, 4), torch.ones(1, 1, 4, dtype=torch.float64)
-        >>> block, = quadrature_blocks(lambda z: 3 * z, z, signs, 1e-4, 2)
-        >>> round(float(block.volume[0]), 4)  # 4 log 3
+        >>> (volume, _), = quadrature_blocks(lambda z: 3 * z, z, signs, 1e-4, 2)
+        >>> round(float(volume[0]), 4)  # 4 log 3
         4.3944
     """
     probes, d = signs.shape[1:]
@@ -163,7 +164,7 @@ def quadrature_blocks(
         radau = least * _rule(alpha, beta, scale)
         low, high = (each.view(-1, probes).mean(1) for each in (radau, gauss))
         width = float((high - low).clamp_min(0).sum()) / 2  # below zero by rounding alone
-        yield VolumeBlock((low + high) / 2 + lost * math.log(scale), width=width)
+        yield (low + high) / 2 + lost * math.log(scale), width
 
 
 @torch.no_grad()

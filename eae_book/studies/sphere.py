@@ -12,8 +12,8 @@ from scipy import special
 from torch import Tensor
 
 from eae_core.entropy.expectation import ball_masses
-from eae_core.entropy.knn import Reduction, digamma, knn_entropy, unit_ball_log_volume
-from eae_core.entropy.samples import check_options, reduced
+from eae_core.entropy.knn import digamma, knn_entropy, unit_ball_log_volume
+from eae_core.entropy.samples import Reduction, check_options, reduced
 
 Ball = Literal["cap", "flat"]
 

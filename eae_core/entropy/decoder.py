@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +31,8 @@ from eae_core.hardware import resolve_device
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 CHUNK = 2**20  # numbers of the codes that are drawn together
+#: logarithms of volumes (n,) at a block of codes, in float64, and a number to be added up
+Volumes: TypeAlias = tuple[Tensor, float]
 
 
 class RankDeficientWarning(UserWarning):
@@ -38,15 +41,6 @@ class RankDeficientWarning(UserWarning):
 
 class RankDeficientError(ValueError):
     """Without noise the entropy is minus infinity."""
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeBlock:
-    """Logarithms of volumes at a block of codes."""
-
-    volume: Tensor  #: (n,) float64
-    deficient: int = 0  #: codes at which the Jacobian loses a dimension
-    width: float = 0.0  #: sum over codes of how far the volume may lie from where it should
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +109,13 @@ def decoder_entropy(
     """
     scale = _checked_scale(scale)
 
-    def volumes(z: Tensor, _: torch.Generator) -> Iterator[VolumeBlock]:
+    def volumes(z: Tensor, _: torch.Generator) -> Iterator[Volumes]:
         trial = try_decoder(decode, z)
         for values in singular_value_blocks(decode, z, trial):
             kept = without_rounding(values, trial.precision)
-            lost = int((kept[:, -1] == 0).sum())
-            yield VolumeBlock(_log_volume(kept, scale), deficient=lost)
+            yield _log_volume(kept, scale), int((kept[:, -1] == 0).sum())
 
-    values, deficient, _ = sampled_entropies(
+    values, deficient = sampled_entropies(
         decode,
         latent_dim,
         volumes,
@@ -132,39 +125,50 @@ def decoder_entropy(
         device=device,
         progress=progress,
     )
-    _report(deficient, samples, scale)
+    if deficient:
+        where = f"{deficient:.0f} of {samples} samples have a Jacobian that loses a dimension"
+        if scale == 0:
+            raise RankDeficientError(
+                f"{where}, so the entropy is minus infinity: pass a scale above 0"
+            )
+        warnings.warn(
+            f"{where}, as far as rounding can tell: each that is lost counts log({scale:g}), of "
+            "the scale. A decoder in float64, with dtype=torch.float64, has less rounding",
+            RankDeficientWarning,
+            stacklevel=2,
+        )
     return DecoderEntropy(
         entropy=float(values.mean()),
         standard_error=float(values.std()) / math.sqrt(samples),
         values=values,
         scale=scale,
         latent_dim=latent_dim,
-        rank_deficient=deficient,
+        rank_deficient=int(deficient),
     )
 
 
 def sampled_entropies(
     decode: Decode,
     latent_dim: int,
-    volumes: Callable[[Tensor, torch.Generator], Iterable[VolumeBlock]],
+    volumes: Callable[[Tensor, torch.Generator], Iterable[Volumes]],
     *,
     samples: int,
     seed: int,
     dtype: torch.dtype | None,
     device: str | torch.device,
     progress: bool,
-) -> tuple[Tensor, int, float]:
+) -> Volumes:
     """Minus the log-density at the images of codes (samples,), however volumes are measured.
 
     Of codes (n, d) and the generator that drew them, ``volumes`` makes their volumes, block by
-    block. The number of codes of lower rank and the sum of the blocks' widths come along.
+    block; what it counts beside them is added up.
     """
     latent_dim = check_integer("latent_dim", latent_dim)
     samples = check_integer("samples", samples, 2)
     place = resolve_device(device)
     generator = torch.Generator().manual_seed(seed)
     values: list[Tensor] = []
-    deficient, width = 0, 0.0
+    counted = 0.0
     with evaluation_mode(decode) as module, _bar(samples, progress) as advance:
         dtype = _resolve_dtype(module, place, dtype)
         rows = max(CHUNK // latent_dim, 1)
@@ -174,13 +178,12 @@ def sampled_entropies(
             z = torch.randn(n, latent_dim, generator=generator, dtype=torch.float64)
             z = z.to(place, dtype)
             left = -log_normal(z)
-            for block in volumes(z, generator):
-                here, left = left.tensor_split([len(block.volume)])
-                values.append((here + block.volume).cpu())
-                deficient += block.deficient
-                width += block.width
-                advance(len(block.volume))
-    return torch.cat(values), deficient, width
+            for volume, count in volumes(z, generator):
+                here, left = left.tensor_split([len(volume)])
+                values.append((here + volume).cpu())
+                counted += count
+                advance(len(volume))
+    return torch.cat(values), counted
 
 
 def log_volume(decode: Decode, z: Tensor, *, scale: float = 1e-4) -> Tensor:
@@ -236,20 +239,6 @@ def _resolve_dtype(
     if not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         raise ValueError(f"dtype must be one of floats, such as torch.float64, got {dtype!r}")
     return dtype
-
-
-def _report(deficient: int, samples: int, scale: float) -> None:
-    if not deficient:
-        return
-    where = f"{deficient} of {samples} samples have a Jacobian that loses a dimension"
-    if scale == 0:
-        raise RankDeficientError(f"{where}, so the entropy is minus infinity: pass a scale above 0")
-    warnings.warn(
-        f"{where}, as far as rounding can tell: each that is lost counts log({scale:g}), of the "
-        "scale. A decoder in float64, with dtype=torch.float64, has less rounding",
-        RankDeficientWarning,
-        stacklevel=3,
-    )
 
 
 def _checked_scale(scale: object) -> float:

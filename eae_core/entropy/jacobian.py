@@ -16,7 +16,7 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
-from torch.func import jvp, vmap
+from torch.func import jacfwd, jvp
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Decode = Callable[[Tensor], Tensor]
@@ -83,7 +83,11 @@ def singular_value_blocks(decode: Decode, z: Tensor, trial: Trial) -> Iterator[T
     rows = size // (8 * trial.outputs * z.shape[1])
     moved = False
     for part in z.split(min(max(rows, 1), 1000)):
-        values = _singular_values(_jacobian(decode, part, forward=trial.forward))
+        with torch.no_grad():
+            jacobian = _push(decode, part) if trial.forward else _pull(decode, part)  # (n, D, d)
+        if not jacobian.isfinite().all():
+            raise ValueError("the decoder's derivative is NaN or infinite at some codes")
+        values = _singular_values(jacobian)
         moved = moved or bool(values.any())
         yield values
     if not moved:
@@ -150,28 +154,17 @@ def load_forward_mode() -> None:
         jvp(torch.sin, (torch.zeros(1),), (torch.ones(1),))
 
 
-def _jacobian(decode: Decode, z: Tensor, *, forward: bool) -> Tensor:
-    """(n, D, d), by all tangents at once or by passes back."""
-    with torch.no_grad():
-        # Of a view, torch would push tangents of all that it is a view of.
-        jacobian = _push(decode, z.clone()) if forward else _pull(decode, z)
-    if not jacobian.isfinite().all():
-        raise ValueError("the decoder's derivative is NaN or infinite at some codes")
-    return jacobian
-
-
 def _push(decode: Decode, z: Tensor) -> Tensor:
-    """(n, D, d): the d unit tangents pushed through at each code, itself computed once."""
+    """(n, D, d): one shift of all codes, with its d unit tangents; codes are decoded once."""
 
-    def along(tangent: Tensor) -> tuple[Tensor, Tensor]:
-        x, moved = jvp(decode, (z,), (tangent.expand_as(z).contiguous(),))[:2]
-        return x, moved
+    def shifted(shift: Tensor) -> tuple[Tensor, Tensor]:
+        x = decode(z + shift)
+        return x, x
 
-    tangents = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
     with derivable():
-        x, moved = vmap(along, out_dims=(None, 0))(tangents)  # type: ignore[arg-type]
-    checked_output(x, len(z))  # (n, ...), and moved: (d, n, ...)
-    return moved.reshape(len(tangents), len(z), -1).permute(1, 2, 0)
+        jacobian, x = jacfwd(shifted, has_aux=True)(z.new_zeros(z.shape[1]))  # (n, ..., d)
+    checked_output(x, len(z))
+    return jacobian.reshape(len(z), -1, z.shape[1])  # type: ignore[no-any-return]
 
 
 def _pull(decode: Decode, z: Tensor) -> Tensor:

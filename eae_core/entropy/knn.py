@@ -25,15 +25,6 @@ from eae_core.neighbors import Engine, nearest_neighbors
 
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
-__all__ = [
-    "Correction",
-    "DuplicatePointsError",
-    "Reduction",
-    "gaussian_entropy_bound",
-    "knn_entropy",
-    "unit_ball_log_volume",
-]
-
 Correction = Literal["digamma", "log"]
 
 EULER_GAMMA = 0.57721566490153286061
@@ -159,7 +150,11 @@ def knn_entropy(
         ).indices
         log_rho = log_distances(own, points, index, floor)  # (n,)
         if validate and floor is None:
-            _refuse_duplicates(log_rho, n, k, group)
+            coincide = (log_rho == -torch.inf).sum()
+            if group is not None:
+                dist.all_reduce(coincide, group=group)
+            if coincide:
+                raise repeated_points(int(coincide), n, k)
         local: Tensor = d * log_rho + entropy_offset(correction, n, d, k)
         if group is not None and reduction != "none":
             share = dist.get_world_size(group) / (n if reduction == "mean" else 1)
@@ -180,16 +175,6 @@ def check_correction(correction: str, k: int) -> None:
         raise ValueError(f"correction must be one of digamma, log, got {correction!r}")
     if correction == "log" and k != 1:
         raise ValueError(f'correction="log" is the one-neighbour form, for k = 1 only; got k = {k}')
-
-
-def _refuse_duplicates(log_rho: Tensor, n: int, k: int, group: dist.ProcessGroup | None) -> None:
-    if group is None and log_rho.min() > -torch.inf:
-        return
-    coincide = (log_rho == -torch.inf).sum()
-    if group is not None:
-        dist.all_reduce(coincide, group=group)
-    if coincide:
-        raise repeated_points(int(coincide), n, k)
 
 
 def repeated_points(number: int, n: int, k: int) -> DuplicatePointsError:

@@ -48,7 +48,10 @@ def check_codes(z: Tensor) -> Tensor:
     return z.detach().double().cpu()
 
 
-def _deviations(statistic: Callable[[Tensor], float], n: int, d: int, mean: float) -> np.ndarray:
+@lru_cache(maxsize=64)
+def _deviations(
+    statistic: Callable[..., float], n: int, d: int, mean: float, *key: int
+) -> np.ndarray:
     """Lower and upper 2.5 % of n times (statistic - mean) on seeded samples from N(0, I_d).
 
     The statistics here are integrals of a squared deviation, so that n times their deviation from
@@ -56,7 +59,8 @@ def _deviations(statistic: Callable[[Tensor], float], n: int, d: int, mean: floa
     """
     generator = torch.Generator().manual_seed(_SEED)
     draws = (torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(_DRAWS))
-    return np.quantile(n * (np.array([*map(statistic, draws)]) - mean), (TAIL, 1 - TAIL))
+    values = np.array([statistic(z, *key) for z in draws])
+    return np.quantile(n * (values - mean), (TAIL, 1 - TAIL))
 
 
 # --- one number of a code at a time: Kolmogorov-Smirnov distances, with exact bands
@@ -139,12 +143,7 @@ def energy_distance(z: Tensor) -> float:
 
 
 def mean_gaussian_distance(d: int) -> float:
-    r"""Mean distance :math:`E|Z - Z'| = 2 \Gamma(\frac{d+1}2) / \Gamma(\frac d2)` in N(0, I_d).
-
-    Example:
-        >>> round(mean_gaussian_distance(1), 6)  # 2 / sqrt(pi)
-        1.128379
-    """
+    r"""Mean distance :math:`E|Z - Z'| = 2 \Gamma(\frac{d+1}2) / \Gamma(\frac d2)` in N(0, I_d)."""
     check_integer("d", d)
     return 2 * math.exp(math.lgamma((d + 1) / 2) - math.lgamma(d / 2))
 
@@ -158,10 +157,6 @@ def mean_distance_to_gaussian(squared_norms: np.ndarray, d: int) -> np.ndarray:
     from :math:`\sqrt q = \frac1{2\sqrt\pi} \int (1 - e^{-tq}) t^{-3/2} dt` and the moment
     generating function of :math:`|x - Z|^2`, summed over log t. The closed form, a noncentral chi's
     mean by :math:`{}_1F_1`, overflows in hundreds of dimensions.
-
-    Example:
-        >>> mean_distance_to_gaussian(np.array([0.0, 1e6]), 2).round(4)  # sqrt(pi/2), about |x|
-        array([   1.2533, 1000.0005])
     """
     check_integer("d", d)
     log_t = np.arange(-_REACH, _REACH, _STEP)
@@ -181,13 +176,9 @@ def energy_band(n: int, d: int) -> Band:
     The mean is exact, the spread about it simulated, see :func:`_deviations`.
     """
     check_integer("n", n, 2)
-    low, high = (mean_gaussian_distance(d) + _energy_deviations(min(n, _ENERGY_POINTS), d)) / n
+    few, mean = min(n, _ENERGY_POINTS), mean_gaussian_distance(d)
+    low, high = (mean + _deviations(energy_distance, few, d, mean / few)) / n
     return Band(float(low), float(high))
-
-
-@lru_cache(maxsize=64)
-def _energy_deviations(n: int, d: int) -> np.ndarray:
-    return _deviations(energy_distance, n, d, mean_gaussian_distance(d) / n)
 
 
 # --- sliced Wasserstein distance
@@ -241,7 +232,8 @@ def sliced_wasserstein_band(
     check_integer("n", n, 2)
     check_integer("d", d)
     check_integer("projections", projections)
-    deviations = _sliced_deviations(min(n, _SLICED_POINTS), d, projections, seed)
+    few = min(n, _SLICED_POINTS)
+    deviations = _deviations(_sliced_square, few, d, mean_squared_distance(few), projections, seed)
     low, high = np.sqrt(np.maximum(0.0, mean_squared_distance(n) + deviations / n))
     return Band(float(low), float(high))
 
@@ -254,10 +246,6 @@ def mean_squared_distance(n: int) -> float:
 
     The sum is the integral of :math:`y\,\varphi(y)` times the binomial mean of :math:`n\,m_i`, with
     success probability :math:`\Phi(y)`: a trapezoid sum over the line.
-
-    Example:
-        >>> round(mean_squared_distance(2), 6)  # 2 - 2 sqrt(2) / pi
-        1.099684
     """
     check_integer("n", n, 2)
     means = n * _cell_means(n)
@@ -272,12 +260,8 @@ def mean_squared_distance(n: int) -> float:
     return float(2 - 2 * total)
 
 
-@lru_cache(maxsize=64)
-def _sliced_deviations(n: int, d: int, projections: int, seed: int) -> np.ndarray:
-    def square(z: Tensor) -> float:
-        return sliced_wasserstein(z, projections=projections, seed=seed) ** 2
-
-    return _deviations(square, n, d, mean_squared_distance(n))
+def _sliced_square(z: Tensor, projections: int, seed: int) -> float:
+    return sliced_wasserstein(z, projections=projections, seed=seed) ** 2
 
 
 def _directions(d: int, projections: int, seed: int) -> Tensor:

@@ -10,16 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eae_core.entropy.samples import check_sample
+
 REVISION = 1  # 1: as first recorded; see eae_book.revisions
 
 
 def as_features(features: Any) -> Tensor:
-    """Features as a tensor (n, p) of finite numbers: a tensor as it is, an array, or rows of them.
-
-    Example:
-        >>> as_features([[1, 2], [3, 4]]).shape
-        torch.Size([2, 2])
-    """
+    """Features as a tensor (n, p) of finite numbers, of a tensor, an array, or rows of them."""
     if not isinstance(features, Tensor):
         array = np.asarray(features)
         if array.dtype.kind not in "fiu":
@@ -27,19 +24,8 @@ def as_features(features: Any) -> Tensor:
                 f"features must be a tensor or an array of numbers, got {type(features).__name__}"
             )
         features = torch.from_numpy(array.astype(np.float64))
-    found: Tensor = features
-    if found.is_complex() or found.layout != torch.strided or found.is_meta:
-        raise TypeError(
-            "features must be real numbers in a dense tensor, got "
-            f"{found.dtype}, {found.layout}, on {found.device}"
-        )
-    if found.ndim != 2 or found.shape[1] == 0:
-        raise ValueError(f"features must be n x p, got shape {tuple(found.shape)}")
-    if found.element_size() == 1:  # float8, of which torch computes little
-        found = found.float()
-    if not found.isfinite().all():
-        raise ValueError("features hold NaN or infinity")
-    return found
+    wide = features.is_floating_point() or features.is_complex()
+    return check_sample(features if wide else features.double(), "features")
 
 
 def feature_pair(a: Any, b: Any, *, least: int = 1) -> tuple[Tensor, Tensor]:

@@ -113,7 +113,13 @@ def score_model(
         >>> {"fd_classifier_mixture", "reconstruction_error", "samples"} <= scores.metrics().keys()
         True
     """
-    _check(model, train, test, samples)
+    if min(check_integer("samples", samples), len(train), len(test)) < _FEWEST:
+        raise ValueError(
+            f"scores need at least {_FEWEST} samples, training images and test images, got "
+            f"{samples}, {len(train)} and {len(test)}"
+        )
+    for images in (train, test):
+        check_shape(model, images)
     missing: dict[str, str] = {}
     codes = _codes(model, train, batch_size)
     test_codes = _codes(model, test, batch_size)
@@ -127,7 +133,8 @@ def score_model(
         metrics = ImageMetrics(extractors, test, batch_size, kid_subsets, seed, root, progress)
         made = {name: decoded(model, z) for name, z in _midpoints(test_codes, samples, seed)}
         made["reconstruction"] = rebuilt(model, test, min(samples, len(test)))
-        drawn = _draw(model, fitted, samples, seed)
+        drawn = {name: density.sample(samples, seed=seed) for name, density in fitted.items()}
+        drawn |= own_codes(model, samples, seed)
         values |= metrics.real(train.subset(min(samples, len(train))))
         values |= metrics.distances(made)
         values |= metrics.scores({name: decoded(model, z) for name, z in drawn.items()})
@@ -143,19 +150,9 @@ def score_model(
         fitted_codes=len(codes),
         seed=seed,
         extractors={extractor.name: extractor.checksum for extractor in extractors},
-        values=_finite(values),
+        values={name: value for name, value in values.items() if isfinite(value)},
         missing=missing,
     )
-
-
-def _check(model: Autoencoder, train: Images, test: Images, samples: int) -> None:
-    if min(check_integer("samples", samples), len(train), len(test)) < _FEWEST:
-        raise ValueError(
-            f"scores need at least {_FEWEST} samples, training images and test images, got "
-            f"{samples}, {len(train)} and {len(test)}"
-        )
-    for images in (train, test):
-        check_shape(model, images)
 
 
 def _codes(model: Autoencoder, images: Images, batch_size: int) -> Tensor:
@@ -178,12 +175,6 @@ def _fit(
         except DegenerateCodesError as error:
             missing[name] = str(error)
     return fitted
-
-
-def _draw(model: Autoencoder, fitted: dict[str, Density], n: int, seed: int) -> dict[str, Tensor]:
-    """Codes (n, d) from each density, and the model's own."""
-    drawn = {name: density.sample(n, seed=seed) for name, density in fitted.items()}
-    return drawn | own_codes(model, n, seed)
 
 
 def own_codes(model: Autoencoder, n: int, seed: int) -> dict[str, Tensor]:
@@ -221,7 +212,3 @@ def _code_scores(z: Tensor, missing: dict[str, str]) -> dict[str, float]:
         else:
             values[name] = float(value)
     return values
-
-
-def _finite(values: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if isfinite(value)}

@@ -42,14 +42,6 @@ def cached_tensors(
     """The tensors of a key, from the folder if they are there, else computed and put there.
 
     The key is all that they depend on; the label begins the file's name, for people.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> cached_tensors(folder, "squares", {"n": 3}, lambda: {"x": torch.arange(3) ** 2})
-        {'x': tensor([0, 1, 4])}
-        >>> cached_tensors(folder, "squares", {"n": 3}, lambda: {})  # from the file
-        {'x': tensor([0, 1, 4])}
     """
     text = json.dumps(dict(key), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]

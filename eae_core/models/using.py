@@ -146,11 +146,6 @@ def spherical_path(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
     """Points (n, steps, d) on great arcs from start (n, d) to end (n, d) at t (steps,).
 
     Directions turn at a constant rate, norms change linearly; parallel ends give a straight line.
-
-    Example:
-        >>> start, end = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-        >>> spherical_path(start, end, torch.tensor([0.5])).norm().round(decimals=4)
-        tensor(2.)
     """
     norms = [z.norm(dim=1, keepdim=True)[:, None] for z in (start, end)]  # (n, 1, 1)
     tiny = torch.finfo(start.dtype).tiny

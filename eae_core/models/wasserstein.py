@@ -10,8 +10,7 @@ from torch import Tensor
 
 from eae_core.distributed import gather_rows, noise_like
 from eae_core.models.autoencoders import Autoencoder, ModelOptions, objective, squared_error
-
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the official code
+from eae_core.regularizers.mmd import SCALES
 
 
 def imq_mmd(x: Tensor, y: Tensor, *, scales: Sequence[float] = SCALES) -> Tensor:

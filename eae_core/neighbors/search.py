@@ -125,10 +125,6 @@ def choose_engine(device: str, n: int, m: int, d: int, k: int) -> Engine:
     A tree wins where there are many points for the dimension, and queries enough to pay for
     building it, subtraction among few points; products win elsewhere. On a GPU there is no tree,
     and subtraction wins among few points and in few dimensions.
-
-    Example:
-        >>> choose_engine("cpu", 20_000, 20_000, 8, 5), choose_engine("cuda", 10**6, 10**6, 16, 1)
-        ('kdtree', 'blocked')
     """
     if device != "cpu":
         return "dense" if n * m <= 2**22 or d <= 2 else "blocked"

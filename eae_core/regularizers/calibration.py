@@ -65,10 +65,16 @@ class Calibrated(nn.Module):
             ValueError: the term does not vary from batch to batch.
         """
         if (n, d) not in self.spreads:
-            with _alone(self.term):  # every rank draws the same batches
-                values = gaussian_values(
-                    self.term, n, d, batches=self.batches, batch_norm=self.batch_norm
-                )
+            drawn = []
+            # Every rank draws the same; a term that draws directions takes the global generator.
+            with _alone(self.term), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                for _ in range(self.batches):
+                    z = torch.randn(n, d)
+                    if self.batch_norm:
+                        z = (z - z.mean(0)) / z.std(0, correction=0)
+                    drawn.append(float(self.term(z)))
+            values = torch.tensor(drawn, dtype=torch.float64)
             if not values.std() > 0:
                 raise ValueError(
                     f"the term has the same value on all {self.batches} Gaussian batches of {n} x "
@@ -100,19 +106,3 @@ def _alone(term: Term) -> Iterator[None]:
         yield
     finally:
         term.group = group  # type: ignore[attr-defined]
-
-
-@torch.no_grad()
-def gaussian_values(
-    term: Term, n: int, d: int, *, batches: int, batch_norm: bool = False, seed: int = 0
-) -> Tensor:
-    """Values (batches,) of a term on batches of n points from N(0, I_d), in float64."""
-    values = []
-    with torch.random.fork_rng(devices=[]):  # terms that draw directions take the global generator
-        torch.manual_seed(seed)
-        for _ in range(batches):
-            z = torch.randn(n, d)
-            if batch_norm:
-                z = (z - z.mean(0)) / z.std(0, correction=0)
-            values.append(float(term(z)))
-    return torch.tensor(values, dtype=torch.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache, wraps
 from inspect import signature
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, cast, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, TypeAlias, TypeVar, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -19,6 +19,7 @@ from eae_core.neighbors.search import lengths
 
 BatchReduction = Literal["mean", "sum"]
 Options = ParamSpec("Options")
+Formula: TypeAlias = Callable[Concatenate[Tensor, Options], Tensor]  # of codes z (n, d)
 Key = ParamSpec("Key")
 Result = TypeVar("Result")
 
@@ -31,9 +32,7 @@ ARGUMENTS = """\
 """
 
 
-def term(
-    formula: Callable[Concatenate[Tensor, Options], Tensor],
-) -> Callable[Concatenate[Tensor, Options], Tensor]:
+def term(formula: Formula[Options]) -> Formula[Options]:
     """Make a term of a formula: it is given the codes of all ranks, and may leave the sum to this.
 
     The whole batch comes in float32 or better, with more rows than ``k`` where there is such an
@@ -53,12 +52,10 @@ def term(
     if returns:
         listed = before if "    Args:\n" in before else f"{before}    Args:\n"
         of_the_batch.__doc__ = f"{listed.rstrip()}\n{ARGUMENTS}\n{returns}{after}"
-    return full_precision(cast(Callable[Concatenate[Tensor, Options], Tensor], of_the_batch))
+    return full_precision(cast(Formula[Options], of_the_batch))
 
 
-def full_precision(
-    term: Callable[Concatenate[Tensor, Options], Tensor],
-) -> Callable[Concatenate[Tensor, Options], Tensor]:
+def full_precision(term: Formula[Options]) -> Formula[Options]:
     """Let a term compute outside autocast, whatever the network does, and end in a number.
 
     Squares of codes may leave the range of their dtype: the term is then refused, where looking at
@@ -77,7 +74,7 @@ def full_precision(
             )
         return value
 
-    return cast(Callable[Concatenate[Tensor, Options], Tensor], precise)
+    return cast(Formula[Options], precise)
 
 
 def values_are_looked_at(z: object) -> bool:
@@ -124,9 +121,7 @@ class Regularizer(nn.Module):
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
 
 
-def as_module(
-    name: str, term: Callable[Concatenate[Tensor, Options], Tensor]
-) -> Callable[Options, Regularizer]:
+def as_module(name: str, term: Formula[Options]) -> Callable[Options, Regularizer]:
     """What builds modules of a term, from the options that the term has itself."""
     known = signature(term)
     options = list(known.parameters.values())[1:]
@@ -243,11 +238,6 @@ def pair_squares(z: Tensor) -> Tensor:
 
     Good to rounding, in float64, of the squares of the distances from the median: codes of float32
     keep their digits wherever they lie, also beside a few that lie elsewhere.
-
-    Example:
-        >>> pair_squares(torch.tensor([[10_000.0], [10_000.5]]))
-        tensor([[0.0000, 0.2500],
-                [0.2500, 0.0000]])
     """
     wide = widest(z)
     wide = wide - wide.detach().median(0).values

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from eae_core.distributed import Group
-from eae_core.entropy.knn import Reduction, knn_entropy
+from eae_core.entropy.knn import knn_entropy
+from eae_core.entropy.samples import Reduction
 from eae_core.regularizers.common import as_module, full_precision, traceable_engine, whole_batch
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from eae_core.distributed import Group
 from eae_core.regularizers.common import BatchReduction, as_module, constant, pair_squares, term
 
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # as in WAE
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the official code of WAE
 
 
 @term

@@ -105,7 +105,7 @@ def test_statistics_are_enough():
     ("a", "b", "message"),
     [
         (torch.rand(5, 3), torch.rand(5, 4), "same p"),
-        (torch.rand(5), torch.rand(5), "n x p"),
+        (torch.rand(5), torch.rand(5), "features must be n x d"),
         (torch.rand(1, 3), torch.rand(5, 3), "two rows"),
         (torch.full((5, 3), torch.nan), torch.rand(5, 3), "NaN"),
     ],

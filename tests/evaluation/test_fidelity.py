@@ -79,7 +79,7 @@ def test_balls_reach_to_the_kth_neighbour():
     ("a", "b", "message"),
     [
         (torch.rand(9, 3), torch.rand(9, 4), "same p"),
-        (torch.rand(9), torch.rand(9), "n x p"),
+        (torch.rand(9), torch.rand(9), "features must be n x d"),
         (torch.rand(9, 3), torch.rand(1, 3), "at least"),
         (torch.full((9, 3), torch.nan), torch.rand(9, 3), "NaN"),
     ],

@@ -29,7 +29,7 @@ def signs(n, probes, d):
 
 def blocks(decode, z, signs, *, scale=1e-3, steps=10, memory_limit=10**9):
     found = list(quadrature_blocks(decode, z, signs, scale, steps, memory_limit))
-    return torch.cat([block.volume for block in found]), sum(block.width for block in found)
+    return torch.cat([volume for volume, _ in found]), sum(width for _, width in found)
 
 
 def along(decode, z, signs, scale):
