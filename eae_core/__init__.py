@@ -31,17 +31,29 @@ __all__ = [
     "load_model",
 ]
 
+_HOMES = {
+    "CodeBatchNorm": "constraints",
+    "EAE": "models",
+    "EAEOptions": "models",
+    "EntropyLoss": "regularizers",
+    "KnnEntropy": "entropy",
+    "TrainOptions": "training",
+    "build_model": "models",
+    "decoder_entropy": "entropy.decoder",
+    "fit": "training",
+    "knn_entropy": "entropy",
+    "knn_kl_divergence": "entropy",
+    "load_model": "training",
+}
 _ROOMS = ("constraints", "data", "entropy", "evaluation", "models", "regularizers", "training")
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use; the public names from the homes that need least first."""
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
-    for home in ("constraints", "entropy", "regularizers", "entropy.decoder", "models", "training"):
-        if name in __all__ and hasattr(part := import_module(f"{__name__}.{home}"), name):
-            return getattr(part, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
