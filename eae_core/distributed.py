@@ -17,19 +17,45 @@ _DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 _MOST_AXES = 6  # of what is gathered
 
 
-class _SumOverRanks(Function):
-    """The sum of what all ranks hold, which is its own adjoint: to any order of derivatives."""
+class _GatherRows(Function):
+    """Forward: the rows of all ranks, in their order. Backward: the gradient of this rank's rows.
+
+    Every rank's loss depends on every row, so the gradient of a row is the sum over ranks.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, group: dist.ProcessGroup) -> Tensor:
-        ctx.group = group
-        total = x.clone(memory_format=torch.contiguous_format)
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int, group: Any) -> Tensor:
+        ctx.counts, ctx.rank, ctx.group = counts, rank, group
+        padded = rows.new_zeros(max(counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded, group=group)
+        return torch.cat([part[:n] for part, n in zip(parts, counts, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = _SumRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
+
+
+class _SumRows(Function):
+    """The other way: the sum over ranks of what each has for this rank's rows.
+
+    A function of its own, so that a gradient penalty can differentiate the gradient again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, counts: list[int], rank: int, group: Any) -> Tensor:
+        ctx.counts, ctx.rank, ctx.group = counts, rank, group
+        total = rows.contiguous().clone()
         dist.all_reduce(total, group=group)
-        return total
+        start = sum(counts[:rank])
+        return total[start : start + counts[rank]].clone()
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return _SumOverRanks.apply(gradients[0], ctx.group), None  # type: ignore[no-untyped-call]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        gradient = _GatherRows.apply(gradients[0], ctx.counts, ctx.rank, ctx.group)  # type: ignore[no-untyped-call]
+        return gradient, None, None, None
 
 
 def process_group(group: Group) -> dist.ProcessGroup:
@@ -71,11 +97,8 @@ def gather_rows(rows: Tensor, group: Group) -> tuple[Tensor, int]:
     """
     group = process_group(group)
     rank, counts = dist.get_rank(group), [shape[0] for _, shape in _kinds(rows, group)]
-    start = sum(counts[:rank])
-    before, after = (rows.new_zeros(n, *rows.shape[1:]) for n in (start, sum(counts[rank + 1 :])))
-    # Where one rank has a row, the others have zeros: their sum is that row, exactly.
-    gathered: Tensor = _SumOverRanks.apply(torch.cat([before, rows, after]), group)  # type: ignore[no-untyped-call]
-    return gathered, start
+    gathered: Tensor = _GatherRows.apply(rows, counts, rank, group)  # type: ignore[no-untyped-call]
+    return gathered, sum(counts[:rank])
 
 
 def rows_in_turn(rows: Tensor, group: Group) -> Iterator[tuple[int, Tensor]]:
