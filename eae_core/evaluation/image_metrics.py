@@ -65,10 +65,14 @@ def reference_features(
     def compute() -> dict[str, Tensor]:
         label = f"{extractor.name} of {images.name} {images.split}"
         batches = MadeImages(len(images), images.batch).batches(label, batch_size, progress)
-        return {"features": extract_features([extractor], batches)[extractor.name]}
+        features = extract_features([extractor], batches)[extractor.name]
+        statistics = FeatureStatistics.of(features)
+        moments = {"mean": statistics.mean, "covariance": statistics.covariance}
+        return {"features": features, **moments}
 
-    features = cached_tensors(data_folder(root, "features"), named, key, compute)["features"]
-    return Reference(features, FeatureStatistics.of(features), extractor.name)
+    found = cached_tensors(data_folder(root, "features"), named, key, compute)
+    statistics = FeatureStatistics(found["mean"], found["covariance"], len(images))
+    return Reference(found["features"], statistics, extractor.name)
 
 
 @dataclass(frozen=True)
