@@ -9,9 +9,10 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor, nn
 
-from eae_core.models.autoencoders import ModelOptions
+from eae_core.distributed import Group
+from eae_core.models.autoencoders import ModelOptions, squared_error
 from eae_core.models.networks import check_sizes
-from eae_core.models.variational import VAE
+from eae_core.models.variational import VAE, draw_posterior, gaussian_kl, split_posterior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,20 +70,23 @@ class _SkipMLP(nn.Module):
         return outputs
 
 
-class SecondStage(VAE):
+class SecondStage(nn.Module):
     """A VAE of codes, of their own dimension, with a learned spread gamma."""
 
     def __init__(self, latent_dim: int, options: TwoStageVAEOptions) -> None:
+        super().__init__()
         hidden, layers = options.hidden, options.layers
-        encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
-        decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
-        super().__init__(encoder, decoder, latent_dim)
+        self.encoder = _SkipMLP(latent_dim, hidden, layers, 2 * latent_dim)
+        self.decoder = _SkipMLP(latent_dim, hidden, layers, latent_dim)
         self.log_gamma = nn.Parameter(torch.tensor(math.log(options.first_gamma)))
+        self.group: Group = None  # as the model's
 
     def loss(self, z: Tensor) -> dict[str, Tensor]:
         """Terms of the bound on codes z (n, d): loss, code_error, code_kl, code_gamma."""
-        _, error, kl = self.draw_terms(z)
-        loss = gaussian_code_length(error, self.log_gamma, self.latent_dim) + kl
+        mean, log_sigma = split_posterior(self.encoder(z), z.shape[1])
+        error = squared_error(z, self.decoder(draw_posterior(mean, log_sigma, self.group)))
+        kl = gaussian_kl(mean, log_sigma)
+        loss = gaussian_code_length(error, self.log_gamma, z.shape[1]) + kl
         gamma = self.log_gamma.exp()
         return {"loss": loss, "code_error": error, "code_kl": kl, "code_gamma": gamma}
 

@@ -38,6 +38,17 @@ def draw_posterior(mean: Tensor, log_sigma: Tensor, group: Group = None) -> Tens
     return mean + log_sigma.exp() * noise_like(mean, group)
 
 
+def split_posterior(outputs: Tensor, latent_dim: int) -> tuple[Tensor, Tensor]:
+    """Mean and log sigma, each (n, d) in float32, from an encoder's outputs (n, 2 d)."""
+    if not being_traced() and outputs.shape[1:] != (2 * latent_dim,):
+        raise ValueError(
+            f"the encoder of a variational model gives 2 x {latent_dim} numbers an image, mean and "
+            f"log sigma, got shape {tuple(outputs.shape)}: build it with encoder_outputs"
+        )
+    mean, spread = outputs.float().chunk(2, dim=1)
+    return mean, LOG_SIGMA_BOUND * spread.tanh()
+
+
 @dataclass(frozen=True, kw_only=True)
 class VAEOptions(ModelOptions):
     """Options of :class:`VAE`.
@@ -79,15 +90,7 @@ class VAE(Autoencoder):
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log sigma, each (n, d) in float32, of the codes of images x."""
-        outputs = self.encoder(x)  # (n, 2 d)
-        if not being_traced() and outputs.shape[1:] != (2 * self.latent_dim,):
-            raise ValueError(
-                f"the encoder of a variational model gives 2 x {self.latent_dim} numbers an image, "
-                f"mean and log sigma, got shape {tuple(outputs.shape)}: build it with "
-                "encoder_outputs"
-            )
-        mean, spread = outputs.float().chunk(2, dim=1)
-        return mean, LOG_SIGMA_BOUND * spread.tanh()
+        return split_posterior(self.encoder(x), self.latent_dim)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
