@@ -19,6 +19,8 @@ from eae_core.cli.parser import build_parser
 from eae_core.errors import CommandError, UsageError, printable
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+#: packages of the extra `train`, as they are imported
+TRAIN_EXTRA = {"PIL", "lightning_fabric", "safetensors", "sklearn", "torchvision", "tqdm"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,6 +63,12 @@ def dispatch(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int
         if "null byte" in said:  # Python's way, for any path
             return _ended("error: a name of a file holds a zero byte", USAGE)
         raise
+    except ModuleNotFoundError as error:  # the package alone has the estimators and the losses
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAIN_EXTRA:
+            raise
+        said = f"error: this needs {package}, which is not installed: get the extra train, with "
+        return _ended(f'{said}pip install ".[train]"  in the folder of the repository', FAILED)
     except OSError as error:  # a full disk, a folder of another user, a name too long
         place = f": {error.filename}" if error.filename and error.strerror else ""
         return _ended(f"error: {error.strerror or error}{place}", FAILED)

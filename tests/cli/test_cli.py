@@ -4,15 +4,17 @@ import re
 import subprocess
 import sys
 from math import e, log, pi
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import digamma
 
-from eae_core.cli import main
+from eae_core.cli import TRAIN_EXTRA, main
 from eae_core.cli.parser import PROGRAM, build_parser
 from eae_core.cli.tools import gaussian_bound
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "eae_core"]
 VERBS = re.findall(r"^    ([a-z]+) ", build_parser().format_help(), re.MULTILINE)
 
@@ -224,3 +226,25 @@ def test_data_sets_are_checked(said, tmp_path, monkeypatch):
     for words in (["check", "minst"], ["prepare", "minst"]):
         assert "did you mean 'mnist'" in said("data", *words)[2]
     assert said("data", "prepare", "digits")[1].startswith("digits needs no preparation")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["train", "--data", "digits"], ["sample", "model"]])
+def test_without_the_extra_a_verb_names_it(words):
+    absent = f"import sys; sys.modules |= dict.fromkeys({sorted(TRAIN_EXTRA)})"
+    program = f"{absent}; from eae_core.cli import main; sys.exit(main({words}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.match(r"error: this needs \w+, which is not installed: .*\[train\]", line)
+
+
+def test_another_missing_module_is_no_matter_of_the_extra(monkeypatch):
+    def missing(module):
+        raise ModuleNotFoundError(name="eae_core.lost")
+
+    monkeypatch.setattr("eae_core.cli.import_module", missing)
+    with pytest.raises(ModuleNotFoundError):
+        main(["data"])
