@@ -86,7 +86,7 @@ SIZES: dict[str, dict[str, Any]] = {
         "networks": ["cifar10"],
     },
 }
-LARGE_CODE = 16  # above it grey images get the wider network of the others, and more epochs
+LARGE_CODE = 16  # above it networks of width 8 are as wide as the others, and train for longer
 #: a process of `train` that knows what is in no package
 TRAIN = (
     "import sys; from eae_book.studies.contest_entries import enter; from eae_book.cli import "
