@@ -147,8 +147,8 @@ def findings(root: Path) -> Iterator[str]:
         term = min(others, key=lambda name: others[name])
         yield (
             "**Of today's terms, those that push neighbours apart draw the best digits.** With "
-            f"codes of 16 numbers and a short training the distance is {terms['knn']:.1f}, "
-            f"{terms['koleo']:.1f} for KoLeo, {terms['pin']:.1f} with the lengths held, and "
+            f"codes of 16 numbers and a short training the distance is {terms['knn']:.1f} for the "
+            f"entropy, {terms['pin']:.1f} with lengths held, {terms['koleo']:.1f} for KoLeo, and "
             f"{others[term]:.1f} for the best of the {len(others)} others, "
             f"{REGULARIZER_NAMES[term]}: {{ref}}`Chapter 20 <ch-better-term>`."
         )
